@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Blindrelay. `make` lists what can be made.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+PREFIX ?= /usr
+DESTDIR ?=
+VERSION := 0.1.0
+
+# SANITIZE=1 builds everything with ASan and UBSan into its own folder.
+ifdef SANITIZE
+B := build/asan
+MODE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+B := build
+MODE_FLAGS := -O3 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
+CFLAGS += -std=gnu17 $(WARNINGS) $(MODE_FLAGS) -fPIE -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
+LDFLAGS += $(MODE_FLAGS) -pie -Wl,-z,relro,-z,now
+
+# Dependencies appear only after scripts/install has run, so they are asked for lazily and once.
+pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
+DPDK_CFLAGS = $(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk)) -DALLOW_EXPERIMENTAL_API
+DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk)
+BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
+LIB_LIBS = -lgnutls -linih -lsodium -lz
+DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
+CONTROLPLANE_LIBS = -luv -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
+RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
+
+lib_c := $(wildcard lib/*/*.c)
+dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) $(filter-out %.bpf.c,$(wildcard ebpf/*.c))
+relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
+controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
+bpf_c := $(wildcard ebpf/*.bpf.c)
+unit_c := $(wildcard tests/unit/test_*.c)
+fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
+perf_c := $(wildcard perf/*.c)
+
+object = $(patsubst %.c,$(B)/obj/%.o,$(1))
+bpf_objects := $(patsubst %.bpf.c,build/obj/%.bpf.o,$(bpf_c))
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+.PHONY: dependencies
+dependencies: ## install the Debian packages this needs (root)
+	@scripts/install
+
+.PHONY: build
+build: dependencies ## build the programs into build/bin/
+	@$(MAKE) --no-print-directory programs
+
+.PHONY: programs
+programs: $(B)/bin/relay-dataplane $(B)/bin/relay-controlplane $(B)/bin/relayctl
+
+.PHONY: run
+run: build ## a relay in a lab network of its own with live traffic; IFACE=eth0 serves on a real interface; ONCE=1 ends by itself
+	@IFACE='$(IFACE)' ONCE='$(ONCE)' scripts/run
+
+.PHONY: lab
+lab: build ## a shell inside a running lab network
+	@scripts/lab shell
+
+.PHONY: test
+test: dependencies ## install, build and run every test; T=name runs one with full output
+	@$(MAKE) --no-print-directory programs test-programs fuzz-programs perf-programs
+	@$(MAKE) --no-print-directory SANITIZE=1 programs test-programs
+	@tests/run $(T)
+
+.PHONY: unit
+unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
+	@tests/run --unit $(B)/tests $(T)
+
+.PHONY: test-programs fuzz-programs perf-programs
+test-programs: $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_c))
+fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
+perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
+
+.PHONY: fuzz
+fuzz: dependencies ## fuzz one target for long: F=name, SECONDS_=600
+	@$(MAKE) --no-print-directory fuzz-programs
+	@tests/fuzz/run '$(F)' '$(or $(SECONDS_),600)'
+
+.PHONY: bench
+bench: build ## run the benchmarks of perf/; B_=name or B=name runs one
+	@$(MAKE) --no-print-directory B=build perf-programs
+	@perf/run $(BENCH)
+
+.PHONY: lint
+lint: dependencies ## clang-format, clang-tidy, cppcheck, and the blindness check of dataplane/
+	@scripts/lint
+
+.PHONY: install
+install: programs ## install programs, units, manuals and the sample configuration under DESTDIR
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install-files
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+# ---- objects ----
+
+$(B)/obj/dataplane/%.o $(B)/obj/ebpf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(B)/obj/ebpf/%.o: $(bpf_objects)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+build/obj/ebpf/%.bpf.o: ebpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -I. -I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -c -o $@ $<
+
+$(B)/lib.a: $(call object,$(lib_c))
+$(B)/dataplane.a: $(call object,$(dataplane_c))
+$(B)/controlplane.a: $(call object,$(controlplane_c))
+$(B)/relayctl.a: $(call object,$(relayctl_c))
+$(B)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# ---- programs ----
+
+$(B)/bin/relay-dataplane: $(B)/obj/dataplane/main.o $(B)/dataplane.a $(B)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(DATAPLANE_LIBS)
+
+$(B)/bin/relay-controlplane: $(B)/obj/controlplane/main.o $(B)/controlplane.a $(B)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CONTROLPLANE_LIBS)
+
+$(B)/bin/relayctl: $(B)/obj/controlplane/relayctl/relayctl.o $(B)/relayctl.a $(B)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(RELAYCTL_LIBS)
+
+# ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
+
+wraps = $(shell sed -n 's,^// wrap: \(.*\),-Wl\,--wrap=\1,p' $(1))
+archives := $(B)/dataplane.a $(B)/controlplane.a $(B)/relayctl.a $(B)/lib.a
+
+$(B)/obj/tests/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(archives)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
+		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+
+$(B)/obj/perf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+build/perf/%: build/obj/perf/%.o build/dataplane.a build/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
+
+# ---- fuzzing: own objects, clang, libFuzzer ----
+
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
+fuzz_object = $(patsubst %.c,build/fuzz/obj/%.o,$(1))
+build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+build/fuzz/obj/ebpf/%.o: $(bpf_objects)
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c))
+	@rm -f $@
+	ar rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/all.a
+	$(CLANG) -fsanitize=fuzzer,address,undefined $(call wraps,tests/fuzz/fuzz_$*.c) -o $@ $< build/fuzz/all.a -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)
