@@ -15,10 +15,10 @@ VERSION := 0.1.0
 
 # SANITIZE=1 builds everything with ASan and UBSan into its own folder.
 ifdef SANITIZE
-B := build/asan
+OUT := build/asan
 MODE_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else
-B := build
+OUT := build
 MODE_FLAGS := -O3 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 endif
 
@@ -45,7 +45,7 @@ unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
 perf_c := $(wildcard perf/*.c)
 
-object = $(patsubst %.c,$(B)/obj/%.o,$(1))
+object = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 bpf_objects := $(patsubst %.bpf.c,build/obj/%.bpf.o,$(bpf_c))
 
 .PHONY: help
@@ -61,7 +61,7 @@ build: dependencies ## build the programs into build/bin/
 	@$(MAKE) --no-print-directory programs
 
 .PHONY: programs
-programs: $(B)/bin/relay-dataplane $(B)/bin/relay-controlplane $(B)/bin/relayctl
+programs: $(OUT)/bin/relay-dataplane $(OUT)/bin/relay-controlplane $(OUT)/bin/relayctl
 
 .PHONY: run
 run: build ## a relay in a lab network of its own with live traffic; IFACE=eth0 serves on a real interface; ONCE=1 ends by itself
@@ -79,22 +79,22 @@ test: dependencies ## install, build and run every test; T=name runs one with fu
 
 .PHONY: unit
 unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
-	@tests/run --unit $(B)/tests $(T)
+	@tests/run --unit $(OUT)/tests $(T)
 
 .PHONY: test-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_c))
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
 
 .PHONY: fuzz
-fuzz: dependencies ## fuzz one target for long: F=name, SECONDS_=600
+fuzz: dependencies ## fuzz one target for long: F=name, TIME=600 seconds
 	@$(MAKE) --no-print-directory fuzz-programs
-	@tests/fuzz/run '$(F)' '$(or $(SECONDS_),600)'
+	@tests/fuzz/run '$(F)' '$(or $(TIME),600)'
 
 .PHONY: bench
-bench: build ## run the benchmarks of perf/; B_=name or B=name runs one
-	@$(MAKE) --no-print-directory B=build perf-programs
-	@perf/run $(BENCH)
+bench: build ## run the benchmarks of perf/; B=name runs one
+	@$(MAKE) --no-print-directory perf-programs
+	@perf/run $(B)
 
 .PHONY: lint
 lint: dependencies ## clang-format, clang-tidy, cppcheck, and the blindness check of dataplane/
@@ -110,10 +110,10 @@ clean: ## remove build/
 
 # ---- objects ----
 
-$(B)/obj/dataplane/%.o $(B)/obj/ebpf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-$(B)/obj/ebpf/%.o: $(bpf_objects)
+$(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(OUT)/obj/ebpf/%.o: $(bpf_objects)
 
-$(B)/obj/%.o: %.c
+$(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -121,41 +121,41 @@ build/obj/ebpf/%.bpf.o: ebpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -I. -I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -c -o $@ $<
 
-$(B)/lib.a: $(call object,$(lib_c))
-$(B)/dataplane.a: $(call object,$(dataplane_c))
-$(B)/controlplane.a: $(call object,$(controlplane_c))
-$(B)/relayctl.a: $(call object,$(relayctl_c))
-$(B)/%.a:
+$(OUT)/lib.a: $(call object,$(lib_c))
+$(OUT)/dataplane.a: $(call object,$(dataplane_c))
+$(OUT)/controlplane.a: $(call object,$(controlplane_c))
+$(OUT)/relayctl.a: $(call object,$(relayctl_c))
+$(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
 
 # ---- programs ----
 
-$(B)/bin/relay-dataplane: $(B)/obj/dataplane/main.o $(B)/dataplane.a $(B)/lib.a
+$(OUT)/bin/relay-dataplane: $(OUT)/obj/dataplane/main.o $(OUT)/dataplane.a $(OUT)/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(DATAPLANE_LIBS)
 
-$(B)/bin/relay-controlplane: $(B)/obj/controlplane/main.o $(B)/controlplane.a $(B)/lib.a
+$(OUT)/bin/relay-controlplane: $(OUT)/obj/controlplane/main.o $(OUT)/controlplane.a $(OUT)/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CONTROLPLANE_LIBS)
 
-$(B)/bin/relayctl: $(B)/obj/controlplane/relayctl/relayctl.o $(B)/relayctl.a $(B)/lib.a
+$(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl.a $(OUT)/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(RELAYCTL_LIBS)
 
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
 wraps = $(shell sed -n 's,^// wrap: \(.*\),-Wl\,--wrap=\1,p' $(1))
-archives := $(B)/dataplane.a $(B)/controlplane.a $(B)/relayctl.a $(B)/lib.a
+archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/lib.a
 
-$(B)/obj/tests/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $(archives)
+$(OUT)/obj/tests/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
 
-$(B)/obj/perf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(OUT)/obj/perf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
 build/perf/%: build/obj/perf/%.o build/dataplane.a build/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
