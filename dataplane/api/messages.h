@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The dataplane's only face to other programs: messages on <run>/dataplane.sock (SOCK_SEQPACKET).
+//
+// Framing. One datagram carries one or more messages back to back, at most API_DATAGRAM_MAX bytes;
+// each message is a struct api_header and then `length` bytes of payload padded with zeros to a
+// multiple of 4. Everything is little endian, fixed width; transport addresses are struct
+// net_endpoint (address bytes in network order, port as a little-endian number).
+// A request has id != 0; its answer repeats id and type and carries in `length` the payload's size,
+// or a negative errno and no payload. Events (punted packets, expiries) have id 0. A list is a
+// stream of answers with one id, ended by one of length 0. The first request must be API_HELLO with
+// the right version; anything else before it, an unknown type, or a payload of the wrong size
+// closes the connection. Requests on one connection are executed, and answered, in order per
+// worker. No message tells a client's address but the punted packet itself and what the control
+// plane installs; none can be asked for.
+#pragma once
+
+#include "lib/net/address.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+enum {
+	API_VERSION = 1,
+	API_DATAGRAM_MAX = 65536,
+	API_PAYLOAD_MAX = 16384,
+	API_PERMISSIONS_MAX = 32,
+	API_NEXT_HOPS_MAX = 8,
+	API_NO_PORT = 0xFFFF,
+};
+
+enum api_type {
+	API_HELLO = 1,
+	// installs; control role only
+	API_ALLOCATION_INSTALL = 16,
+	API_ALLOCATION_REFRESH,
+	API_ALLOCATION_REMOVE,
+	API_PERMISSIONS_INSTALL,
+	API_CHANNEL_BIND,
+	API_PACKET_SEND, // not answered
+	API_SNAPSHOT,    // stream of api_snapshot_item
+	API_DRAIN,
+	// routing, mirrored from the kernel; control role only
+	API_LINK_SET = 32,
+	API_LINK_DELETE,
+	API_ROUTE_SET,
+	API_ROUTE_DELETE,
+	API_NEIGHBOUR_SET,
+	API_NEIGHBOUR_DELETE,
+	// reading; any role
+	API_COUNTERS = 48, // stream of api_counter
+	API_PORTS,         // stream of api_port
+	API_WORKERS,       // stream of api_worker
+	API_GAUGES,        // one api_gauges
+	// events, id 0, to the control role only
+	API_PUNT = 64,
+	API_EXPIRED,
+	API_NEIGHBOUR_WANTED,
+	API_RESYNC, // events were lost: take a snapshot
+};
+
+struct api_header {
+	uint32_t id;
+	uint32_t type;
+	int32_t length; // of the payload without padding, or a negative errno
+};
+static_assert(sizeof(struct api_header) == 12, "wire");
+
+static inline uint32_t api_padded(uint32_t length)
+{
+	return (length + 3u) & ~3u;
+}
+
+enum api_role {
+	API_ROLE_CONTROL =
+		1, // one connection at a time; a second gets -EBUSY while the first lives
+	API_ROLE_OBSERVER = 2,
+};
+
+struct api_hello {
+	uint32_t version; // API_VERSION
+	uint32_t role;
+};
+static_assert(sizeof(struct api_hello) == 8, "wire");
+
+struct api_hello_answer {
+	uint32_t version;
+	uint32_t workers;
+	uint32_t ports;
+	uint32_t allocations_max; // per worker
+	uint64_t
+		instance; // random per start of the dataplane: a change means all mappings are gone
+	uint64_t uptime_ms;
+	uint8_t tag_key[16];    // SipHash key for quota tags; zero for observers
+	uint32_t draining;      // 0 or 1
+	uint32_t drain_left_ms; // UINT32_MAX: no deadline
+	char program_version[16];
+};
+static_assert(sizeof(struct api_hello_answer) == 72, "wire");
+
+// Flags of an allocation, chosen by the control plane, given back in every punt's context; the
+// dataplane does not interpret them.
+enum {
+	API_ALLOCATION_HAS_RESERVATION = 1, // EVEN-PORT with R was granted
+	API_ALLOCATION_OPEN = 2,            // made without authentication
+};
+
+// ---- installs ----
+
+// 0; -EEXIST the 5-tuple has an allocation already; -EADDRINUSE a relayed port is taken; -ENOSPC
+// tables full; -EAGAIN new-session rate above the flood rule; -EINVAL worker, server or relayed
+// address not configured; -ESHUTDOWN draining.
+struct api_allocation_install {
+	uint64_t allocation_id; // random, not 0
+	uint64_t credential_tag;
+	uint64_t prefix_tag;
+	struct net_endpoint client;
+	struct net_endpoint server;     // listen address and port the client uses
+	struct net_endpoint relayed[2]; // [0] IPv4, [1] IPv6; family NET_UNSPECIFIED: none
+	uint32_t lifetime_ms;
+	uint16_t worker; // owner: the worker that punted the request
+	uint16_t flags;
+	uint8_t transaction[12]; // of the Allocate, for idempotent retransmission
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_allocation_install) == 144, "wire");
+
+// Refresh and remove. -ENOENT when it is gone. lifetime_ms is not used by remove. A removed
+// allocation makes no API_EXPIRED.
+struct api_allocation_change {
+	uint64_t allocation_id;
+	uint32_t lifetime_ms;
+	uint16_t worker;
+	uint16_t reserved;
+};
+static_assert(sizeof(struct api_allocation_change) == 16, "wire");
+
+// Installs or refreshes all of them or none. -ENOENT; -ENOSPC more than the allocation or the
+// worker may have.
+struct api_permissions_install {
+	uint64_t allocation_id;
+	uint32_t lifetime_ms;
+	uint16_t worker;
+	uint16_t count; // 1 to API_PERMISSIONS_MAX; only that many addresses follow on the wire
+	struct net_address peers[];
+};
+static_assert(sizeof(struct api_permissions_install) == 16, "wire");
+
+// Binds or refreshes, and installs or refreshes the permission of the peer's address. -ENOENT;
+// -EADDRINUSE channel bound to another peer, or peer to another channel, of this allocation;
+// -ENOSPC.
+struct api_channel_bind {
+	uint64_t allocation_id;
+	uint32_t lifetime_ms;
+	uint32_t permission_lifetime_ms;
+	struct net_endpoint peer;
+	uint16_t worker;
+	uint16_t channel;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_channel_bind) == 48, "wire");
+
+// A UDP datagram from one of our listen addresses; routed by the worker as any other. payload
+// follows.
+struct api_packet_send {
+	struct net_endpoint source;
+	struct net_endpoint destination;
+	uint16_t worker;
+	uint16_t length; // bytes of payload that follow
+	uint16_t flags;
+	uint16_t reserved;
+};
+static_assert(sizeof(struct api_packet_send) == 56, "wire");
+
+enum {
+	API_SEND_UNAUTHENTICATED = 1, // charge the per-prefix reply budget
+};
+
+struct api_drain {
+	uint32_t on;          // 1: refuse new allocations; 0: serve again
+	uint32_t deadline_ms; // when live ones are ended and wiped; UINT32_MAX: never; 0: now
+};
+static_assert(sizeof(struct api_drain) == 8, "wire");
+
+struct api_snapshot_item {
+	uint64_t allocation_id;
+	uint64_t credential_tag;
+	uint64_t prefix_tag;
+	struct net_endpoint relayed[2]; // ours, not a client's
+	uint32_t remaining_ms;
+	uint16_t worker;
+	uint16_t flags;
+};
+static_assert(sizeof(struct api_snapshot_item) == 80, "wire");
+
+// ---- routing ----
+
+// A kernel interface through which a port is reached: the port's own, or a VLAN interface on it.
+struct api_link_set {
+	uint32_t ifindex;        // kernel's index, the key
+	char port_interface[16]; // kernel name of the port's own interface (for a VLAN interface:
+				 // its lower one)
+	uint16_t vlan;           // 0: untagged
+	uint16_t mtu;
+	uint8_t mac[6];
+	uint8_t up;
+	uint8_t reserved;
+};
+static_assert(sizeof(struct api_link_set) == 32, "wire");
+
+struct api_link_delete {
+	uint32_t ifindex;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_link_delete) == 8, "wire");
+
+struct api_next_hop {
+	uint32_t ifindex;
+	struct net_address gateway; // family NET_UNSPECIFIED: on link. May be IPv6 for an IPv4
+				    // route (RFC 8950).
+};
+static_assert(sizeof(struct api_next_hop) == 24, "wire");
+
+// Replaces the route of that prefix. A count of 0 is a blackhole. ROUTE_DELETE carries the same
+// with count 0.
+struct api_route {
+	struct net_prefix prefix;
+	uint16_t count;
+	uint16_t reserved[3];
+	struct api_next_hop hops[API_NEXT_HOPS_MAX];
+};
+static_assert(sizeof(struct api_route) == 224, "wire");
+
+// mac is ignored by NEIGHBOUR_DELETE.
+struct api_neighbour {
+	uint32_t ifindex;
+	struct net_address address;
+	uint8_t mac[6];
+	uint16_t reserved;
+};
+static_assert(sizeof(struct api_neighbour) == 32, "wire");
+
+// ---- events ----
+
+// What the worker found for the packet's 5-tuple; allocation_id 0: nothing.
+struct api_allocation_context {
+	uint64_t allocation_id;
+	uint64_t credential_tag;
+	uint64_t prefix_tag;
+	struct net_endpoint relayed[2];
+	uint32_t remaining_ms;
+	uint16_t flags;
+	uint16_t worker; // owner, may differ from the punting worker
+	uint8_t transaction[12];
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_allocation_context) == 96, "wire");
+
+// A STUN message for the control plane. payload follows.
+struct api_punt {
+	struct net_endpoint source;
+	struct net_endpoint destination;
+	struct api_allocation_context allocation;
+	uint16_t worker; // that received it
+	uint16_t port;
+	uint16_t length;
+	uint16_t reserved;
+};
+static_assert(sizeof(struct api_punt) == 152, "wire");
+
+struct api_expired {
+	uint64_t allocation_id;
+	uint16_t worker;
+	uint16_t reserved[3];
+};
+static_assert(sizeof(struct api_expired) == 16, "wire");
+
+// A next hop without a known MAC: the control plane makes the kernel resolve it.
+struct api_neighbour_wanted {
+	uint32_t ifindex;
+	struct net_address address;
+};
+static_assert(sizeof(struct api_neighbour_wanted) == 24, "wire");
+
+// ---- reading ----
+
+enum api_counter_kind {
+	API_COUNTER_STAGE = 1, // value: packets, cycles: TSC cycles spent
+	API_COUNTER_DROP = 2,
+	API_COUNTER_EVENT = 3,
+};
+
+struct api_counter {
+	uint16_t worker; // API_NO_PORT: not of a worker (main lcore, XDP program)
+	uint16_t kind;
+	char name[36]; // terminated; [a-z0-9_]
+	uint64_t value;
+	uint64_t cycles;
+};
+static_assert(sizeof(struct api_counter) == 56, "wire");
+
+struct api_port {
+	uint16_t port;
+	uint16_t queues;
+	uint8_t mac[6];
+	uint8_t up;
+	uint8_t has_exception; // packets for the kernel go through a TAP
+	uint32_t speed_mbps;   // 0: unknown
+	char name[64];         // as configured
+	char driver[32];
+	char kernel_interface[16]; // whose addresses, routes and neighbours count for this port
+	uint32_t reserved;
+	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors;
+	uint64_t tx_packets, tx_bytes, tx_errors;
+};
+static_assert(sizeof(struct api_port) == 192, "wire");
+
+struct api_worker {
+	uint16_t worker;
+	uint16_t core;
+	uint32_t queues;
+	uint64_t allocations, permissions, channels, allocations_max;
+	uint64_t rx_packets, tx_packets, handoffs_in, handoffs_out;
+	uint64_t busy_cycles, idle_cycles;
+};
+static_assert(sizeof(struct api_worker) == 88, "wire");
+
+struct api_gauges {
+	uint64_t uptime_ms;
+	uint64_t allocations;
+	uint64_t relayed_to_peer_packets, relayed_to_peer_bytes;
+	uint64_t relayed_to_client_packets, relayed_to_client_bytes;
+	uint64_t drops;
+	uint64_t mbufs_free, mbufs_total;
+	uint32_t draining, drain_left_ms;
+	uint32_t hugepages; // 1: in use
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_gauges) == 88, "wire");
