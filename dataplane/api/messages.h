@@ -46,6 +46,8 @@ enum api_type {
 	API_ROUTE_DELETE,
 	API_NEIGHBOUR_SET,
 	API_NEIGHBOUR_DELETE,
+	API_ROUTING_SYNCED, // no payload: all of the kernel's state has been sent; what was not
+			    // sent since hello is forgotten
 	// reading; any role
 	API_COUNTERS = 48, // stream of api_counter
 	API_PORTS,         // stream of api_port
