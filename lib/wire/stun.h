@@ -131,6 +131,8 @@ int stun_read_u32(const struct stun_attribute *a, uint32_t *host_order);
 // XOR-MAPPED/PEER/RELAYED-ADDRESS. The transaction id of m is needed for IPv6.
 int stun_read_xor_address(
 	const struct stun_message *m, const struct stun_attribute *a, struct net_endpoint *out);
+// The same without XOR: MAPPED-ADDRESS, ALTERNATE-SERVER, RESPONSE-ORIGIN, OTHER-ADDRESS.
+int stun_read_address(const struct stun_attribute *a, struct net_endpoint *out);
 // ERROR-CODE: 300-699.
 int stun_read_error(const struct stun_attribute *a, unsigned *code);
 
