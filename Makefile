@@ -156,9 +156,10 @@ $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
 
 $(OUT)/obj/perf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-build/perf/%: build/obj/perf/%.o build/dataplane.a build/lib.a
+generator_o := $(patsubst %.c,build/obj/%.o,$(wildcard perf/generator/*.c))
+build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
+	$(CC) $(LDFLAGS) -o $@ $< $(generator_o) -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
 
 # ---- fuzzing: own objects, clang, libFuzzer ----
 

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TURN load generator and sink: allocations made over kernel sockets, then ChannelData as raw
+// frames through AF_XDP on the client's veth, received on the peer's, at an exact rate, with a time
+// stamp in every packet. One lcore does both ends.
+//
+//   [client namespace] veth --> relay under test --> veth [peer namespace]
+//
+// Prints one JSON line a trial: rate asked, packets sent and received, latency quantiles. `--search
+// LO:HI` looks for the highest rate without a lost packet (RFC 2544 section 26.1, by bisection, a
+// rate counts only when it holds twice).
+#include "lib/net/address_text.h"
+#include "lib/wire/channel_data.h"
+#include "lib/wire/checksum.h"
+#include "lib/wire/headers.h"
+#include "perf/generator/histogram.h"
+#include "perf/generator/turn_session.h"
+
+#include <rte_bus_vdev.h>
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	BURST = 32,
+	SESSIONS_MAX = 1024,
+	PEER_PORT_FIRST = 5000,
+	CHANNEL_FIRST = 0x4000,
+	PAYLOAD_MIN = 32,
+	FRAME_MAX = 1514,
+	POOL_SIZE = 16384,
+	DESCRIPTORS = 2048,
+	DRAIN_MS = 200,
+};
+
+struct stamp {
+	uint64_t magic;
+	uint64_t run;
+	uint64_t sequence;
+	uint64_t tsc;
+};
+static_assert(sizeof(struct stamp) == PAYLOAD_MIN, "fits the smallest payload");
+
+static const uint64_t stamp_magic = 0x79616c6572646e62;
+
+struct options {
+	const char *client_namespace, *client_interface, *peer_namespace, *peer_interface,
+		*relay_mac;
+	struct net_address client, peer;
+	struct net_endpoint server;
+	struct turn_login login;
+	unsigned allocations, size, core;
+	double seconds, rate, search_low, search_high, resolution;
+};
+
+struct load {
+	struct options options;
+	struct rte_mempool *pool;
+	uint16_t client_port, peer_port; // DPDK ids
+	struct rte_ether_addr relay_mac;
+	struct turn_session sessions[SESSIONS_MAX];
+	uint8_t frames[SESSIONS_MAX][FRAME_MAX];
+	uint16_t frame_length;
+	uint64_t run;
+};
+
+struct trial {
+	double asked, offered; // packets/s
+	uint64_t sent, received,
+		refused;          // refused: the generator's own port did not take it in time
+	struct histogram latency; // TSC
+};
+
+static void fail(const char *what, const char *detail)
+{
+	fprintf(stderr, "turn_load: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
+	exit(1);
+}
+
+static void enter(const char *namespace)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "/run/netns/%s", namespace);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+		fail("cannot enter namespace", namespace);
+	close(fd);
+}
+
+static uint16_t open_port(
+	struct load *load, const char *namespace, const char *interface, const char *device)
+{
+	char arguments[128];
+	struct rte_eth_conf configuration = {0};
+	uint16_t port;
+
+	enter(namespace);
+	snprintf(arguments, sizeof(arguments), "iface=%s", interface);
+	if (rte_vdev_init(device, arguments) || rte_eth_dev_get_port_by_name(device, &port))
+		fail("cannot open AF_XDP on", interface);
+	if (rte_eth_dev_configure(port, 1, 1, &configuration) ||
+		rte_eth_rx_queue_setup(
+			port, 0, DESCRIPTORS, (unsigned)SOCKET_ID_ANY, NULL, load->pool) ||
+		rte_eth_tx_queue_setup(port, 0, DESCRIPTORS, (unsigned)SOCKET_ID_ANY, NULL) ||
+		rte_eth_dev_start(port))
+		fail("cannot start port", interface);
+	return port;
+}
+
+// A frame of session i with everything but the stamp filled in, and no UDP checksum (IPv4 allows
+// it, and the relay must not care).
+static void make_frame(struct load *load, unsigned i)
+{
+	const struct options *o = &load->options;
+	const struct turn_session *s = &load->sessions[i];
+	uint8_t *p = load->frames[i];
+	uint16_t udp = (uint16_t)(HEADERS_UDP_LENGTH + CHANNEL_DATA_HEADER_LENGTH + o->size);
+	uint16_t ip = (uint16_t)(HEADERS_IPV4_LENGTH + udp);
+	struct rte_ether_addr own;
+
+	memset(p, 0, FRAME_MAX);
+	rte_eth_macaddr_get(load->client_port, &own);
+	memcpy(p, &load->relay_mac, 6);
+	memcpy(p + 6, &own, 6);
+	p[12] = 0x08;
+	p += HEADERS_ETHERNET_LENGTH;
+	p[0] = 0x45;
+	p[2] = (uint8_t)(ip >> 8);
+	p[3] = (uint8_t)ip;
+	p[6] = 0x40;
+	p[8] = 64;
+	p[9] = IPPROTO_UDP;
+	memcpy(p + 12, s->local.address.bytes, 4);
+	memcpy(p + 16, o->server.address.bytes, 4);
+	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(p, HEADERS_IPV4_LENGTH));
+	memcpy(p + 10, &sum, 2);
+	p += HEADERS_IPV4_LENGTH;
+	const uint16_t words[3] = {htons(s->local.port), htons(o->server.port), htons(udp)};
+	memcpy(p, words, sizeof(words));
+	p += HEADERS_UDP_LENGTH;
+	channel_data_write_header(p, s->channel, (uint16_t)o->size);
+	load->frame_length = (uint16_t)(HEADERS_ETHERNET_LENGTH + ip);
+}
+
+static void set_up(struct load *load)
+{
+	const struct options *o = &load->options;
+	enter(o->client_namespace);
+	for (unsigned i = 0; i < o->allocations; i++) {
+		struct net_endpoint peer = {
+			.address = o->peer, .port = (uint16_t)(PEER_PORT_FIRST + i)};
+		unsigned code = 0;
+		int error = turn_session_open(&load->sessions[i], &o->login, &o->client, &o->server,
+			&peer, (uint16_t)(CHANNEL_FIRST + i), &code);
+		if (error) {
+			char text[64];
+			snprintf(text, sizeof(text), "allocation %u: %s (STUN error %u)", i,
+				strerror(-error), code);
+			fail("set-up", text);
+		}
+	}
+	char *no_arguments[] = {"turn_load", "--no-huge", "--no-pci", "--in-memory",
+		"--no-telemetry", "-m", "256", "--log-level=3", "-l", NULL, NULL};
+	char core[16];
+	snprintf(core, sizeof(core), "%u", o->core);
+	no_arguments[9] = core;
+	if (rte_eal_init(10, no_arguments) < 0)
+		fail("EAL", rte_strerror(rte_errno));
+	load->pool = rte_pktmbuf_pool_create(
+		"generator", POOL_SIZE, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (load->pool == NULL)
+		fail("buffers", rte_strerror(rte_errno));
+	load->client_port =
+		open_port(load, o->client_namespace, o->client_interface, "net_af_xdp_client");
+	load->peer_port = open_port(load, o->peer_namespace, o->peer_interface, "net_af_xdp_peer");
+	if (rte_ether_unformat_addr(o->relay_mac, &load->relay_mac))
+		fail("not a MAC address", o->relay_mac);
+	for (unsigned i = 0; i < o->allocations; i++)
+		make_frame(load, i);
+}
+
+static void receive(struct load *load, struct trial *trial)
+{
+	struct rte_mbuf *mbufs[BURST];
+	uint16_t n = rte_eth_rx_burst(load->peer_port, 0, mbufs, BURST);
+	uint64_t now = rte_rdtsc();
+	for (uint16_t i = 0; i < n; i++) {
+		struct headers h;
+		struct stamp stamp;
+		const uint8_t *frame = rte_pktmbuf_mtod(mbufs[i], const uint8_t *);
+		if (headers_parse(frame, mbufs[i]->data_len, &h) == HEADERS_UDP &&
+			h.payload_length == load->options.size) {
+			memcpy(&stamp, frame + h.payload_offset, sizeof(stamp));
+			if (stamp.magic == stamp_magic && stamp.run == load->run) {
+				trial->received++;
+				histogram_add(&trial->latency, now - stamp.tsc);
+			}
+		}
+	}
+	if (n)
+		rte_pktmbuf_free_bulk(mbufs, n);
+	// What comes back to the client's side (ARP, stray answers) is thrown away, so that its
+	// ring does not fill.
+	n = rte_eth_rx_burst(load->client_port, 0, mbufs, BURST);
+	if (n)
+		rte_pktmbuf_free_bulk(mbufs, n);
+}
+
+static unsigned transmit(struct load *load, struct trial *trial, unsigned count, unsigned *next)
+{
+	struct rte_mbuf *mbufs[BURST];
+	if (rte_pktmbuf_alloc_bulk(load->pool, mbufs, count))
+		return 0;
+	uint64_t now = rte_rdtsc();
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t *frame = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
+		memcpy(frame, load->frames[*next], load->frame_length);
+		struct stamp stamp = {stamp_magic, load->run, trial->sent + i, now};
+		memcpy(frame + load->frame_length - load->options.size, &stamp, sizeof(stamp));
+		mbufs[i]->data_len = load->frame_length;
+		mbufs[i]->pkt_len = load->frame_length;
+		*next = (*next + 1) % load->options.allocations;
+	}
+	unsigned sent = rte_eth_tx_burst(load->client_port, 0, mbufs, (uint16_t)count);
+	trial->sent += sent;
+	if (sent < count) {
+		trial->refused += count - sent;
+		rte_pktmbuf_free_bulk(mbufs + sent, count - sent);
+	}
+	return count;
+}
+
+static void run_trial(struct load *load, double rate, struct trial *trial)
+{
+	memset(trial, 0, sizeof(*trial));
+	trial->asked = rate;
+	load->run++;
+	const double hz = (double)rte_get_tsc_hz();
+	const uint64_t start = rte_rdtsc(), end = start + (uint64_t)(load->options.seconds * hz);
+	uint64_t offered = 0;
+	unsigned next = 0;
+	for (uint64_t now = start; now < end; now = rte_rdtsc()) {
+		uint64_t due = (uint64_t)((double)(now - start) / hz * rate);
+		if (due > offered) {
+			uint64_t count = due - offered;
+			offered += transmit(
+				load, trial, count < BURST ? (unsigned)count : BURST, &next);
+		}
+		receive(load, trial);
+	}
+	trial->offered = (double)trial->sent / load->options.seconds;
+	for (uint64_t stop = rte_rdtsc() + (uint64_t)(DRAIN_MS * hz / 1000); rte_rdtsc() < stop;)
+		receive(load, trial);
+}
+
+static double microseconds(const struct trial *trial, double fraction)
+{
+	return (double)histogram_quantile(&trial->latency, fraction) * 1e6 /
+	       (double)rte_get_tsc_hz();
+}
+
+static void print_trial(const char *kind, const struct trial *trial)
+{
+	printf("{\"trial\":\"%s\",\"rate\":%.0f,\"offered\":%.0f,\"sent\":%lu,\"received\":%lu,"
+	       "\"lost\":%ld,"
+	       "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"generator_limit\":%s}\n",
+		kind, trial->asked, trial->offered, trial->sent, trial->received,
+		(long)(trial->sent - trial->received), microseconds(trial, 0.5),
+		microseconds(trial, 0.99), microseconds(trial, 0.999),
+		trial->offered < trial->asked * 0.99 ? "true" : "false");
+	fflush(stdout);
+}
+
+static bool loss_free(struct load *load, double rate, struct trial *trial)
+{
+	for (int again = 0; again < 2; again++) {
+		run_trial(load, rate, trial);
+		print_trial("search", trial);
+		if (trial->sent != trial->received || trial->offered < rate * 0.99)
+			return false;
+	}
+	return true;
+}
+
+static void search(struct load *load)
+{
+	double low = 0, high = load->options.search_high, try = load->options.search_low;
+	struct trial *trial = calloc(1, sizeof(*trial)), *best = calloc(1, sizeof(*best));
+	if (trial == NULL || best == NULL)
+		fail("no memory", NULL);
+	while (high - low > load->options.resolution * high) {
+		if (loss_free(load, try, trial)) {
+			low = try;
+			*best = *trial;
+		} else {
+			high = try;
+		}
+		try = low == 0                            ? high / 2
+		      : high == load->options.search_high ? (low * 1.5 < high ? low * 1.5 : high)
+							  : (low + high) / 2;
+		if (low == 0 && high < 1000)
+			break;
+		if (low >= load->options.search_high)
+			break;
+	}
+	print_trial("best", best);
+	free(best);
+	free(trial);
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: turn_load --client NS,IF,ADDRESS --peer NS,IF,ADDRESS --server ADDRESS:PORT "
+	      "--relay-mac MAC\n"
+	      "                 [--login USER:PASSWORD] [--allocations N] [--size BYTES] "
+	      "[--seconds S] [--core N]\n"
+	      "                 {--rate PACKETS/S | --search LOW:HIGH}\n",
+		out);
+}
+
+static void side(
+	char *text, const char **namespace, const char **interface, struct net_address *address)
+{
+	char *save;
+	*namespace = strtok_r(text, ",", &save);
+	*interface = strtok_r(NULL, ",", &save);
+	const char *where = strtok_r(NULL, ",", &save);
+	if (where == NULL || net_address_parse(where, address) || address->family != NET_IPV4)
+		fail("expected NAMESPACE,INTERFACE,IPV4-ADDRESS", text);
+}
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option names[] = {{"client", 1, NULL, 'c'}, {"peer", 1, NULL, 'p'},
+		{"server", 1, NULL, 's'}, {"relay-mac", 1, NULL, 'm'}, {"login", 1, NULL, 'l'},
+		{"allocations", 1, NULL, 'a'}, {"size", 1, NULL, 'z'}, {"seconds", 1, NULL, 't'},
+		{"core", 1, NULL, 'k'}, {"rate", 1, NULL, 'r'}, {"search", 1, NULL, 'f'},
+		{"help", 0, NULL, 'h'}, {0}};
+	*o = (struct options){.allocations = 50,
+		.size = 172,
+		.seconds = 1,
+		.resolution = 0.03,
+		.login = {"user", "password"}};
+	for (int c; (c = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
+		char *colon = optarg ? strchr(optarg, ':') : NULL;
+		switch (c) {
+		case 'c':
+			side(optarg, &o->client_namespace, &o->client_interface, &o->client);
+			break;
+		case 'p':
+			side(optarg, &o->peer_namespace, &o->peer_interface, &o->peer);
+			break;
+		case 's':
+			if (net_endpoint_parse(optarg, &o->server))
+				fail("expected ADDRESS:PORT", optarg);
+			break;
+		case 'm':
+			o->relay_mac = optarg;
+			break;
+		case 'l':
+			if (colon == NULL)
+				fail("expected USER:PASSWORD", optarg);
+			*colon = 0;
+			o->login = (struct turn_login){optarg, colon + 1};
+			break;
+		case 'a':
+			o->allocations = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'z':
+			o->size = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 't':
+			o->seconds = strtod(optarg, NULL);
+			break;
+		case 'k':
+			o->core = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			o->rate = strtod(optarg, NULL);
+			break;
+		case 'f':
+			if (colon == NULL)
+				fail("expected LOW:HIGH", optarg);
+			o->search_low = strtod(optarg, NULL);
+			o->search_high = strtod(colon + 1, NULL);
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
+		}
+	}
+	if (!o->client_namespace || !o->peer_namespace || !o->relay_mac || o->server.port == 0 ||
+		(o->rate <= 0 && o->search_high <= o->search_low) || o->allocations == 0 ||
+		o->allocations > SESSIONS_MAX || o->size < PAYLOAD_MIN || o->size > 1400 ||
+		o->seconds <= 0) {
+		usage(stderr);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	if (load == NULL)
+		fail("no memory", NULL);
+	parse_options(argc, argv, &load->options);
+	set_up(load);
+	struct trial *trial = calloc(1, sizeof(*trial));
+	if (trial == NULL)
+		fail("no memory", NULL);
+	// Neighbours, caches and the relay's own tables settle before anything counts.
+	double seconds = load->options.seconds;
+	load->options.seconds = 0.5;
+	run_trial(load, 10000, trial);
+	print_trial("warm-up", trial);
+	load->options.seconds = seconds;
+	if (load->options.rate > 0) {
+		run_trial(load, load->options.rate, trial);
+		print_trial("rate", trial);
+	} else {
+		search(load);
+	}
+	for (unsigned i = 0; i < load->options.allocations; i++)
+		turn_session_close(&load->sessions[i]);
+	rte_eth_dev_stop(load->client_port);
+	rte_eth_dev_stop(load->peer_port);
+	rte_eal_cleanup();
+	free(trial);
+	free(load);
+	return 0;
+}
