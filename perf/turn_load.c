@@ -15,7 +15,6 @@
 #include "perf/generator/histogram.h"
 #include "perf/generator/turn_session.h"
 
-#include <rte_bus_vdev.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -104,7 +103,7 @@ static uint16_t open_port(
 
 	enter(namespace);
 	snprintf(arguments, sizeof(arguments), "iface=%s", interface);
-	if (rte_vdev_init(device, arguments) || rte_eth_dev_get_port_by_name(device, &port))
+	if (rte_eal_hotplug_add("vdev", device, arguments) || rte_eth_dev_get_port_by_name(device, &port))
 		fail("cannot open AF_XDP on", interface);
 	if (rte_eth_dev_configure(port, 1, 1, &configuration) ||
 		rte_eth_rx_queue_setup(
@@ -167,7 +166,7 @@ static void set_up(struct load *load)
 			fail("set-up", text);
 		}
 	}
-	char *no_arguments[] = {"turn_load", "--no-huge", "--no-pci", "--in-memory",
+	char *no_arguments[] = {"turn_load", "--no-huge", "--no-pci", "--no-shconf",
 		"--no-telemetry", "-m", "256", "--log-level=3", "-l", NULL, NULL};
 	char core[16];
 	snprintf(core, sizeof(core), "%u", o->core);
