@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Messages on <run>/control.sock (SOCK_SEQPACKET), between relayctl and relay-controlplane.
+//
+// Framing and rules are those of dataplane/api/messages.h: struct api_header, payload padded to a
+// multiple of 4, little endian, an answer repeats id and type and carries the payload's size or a
+// negative errno, a list is a stream of answers ended by one of length 0. One difference: a
+// datagram to the control plane holds exactly one request, and the next one is looked at when the
+// last has been answered. The first request must be ADMIN_HELLO with the right version; anything
+// else before it, an unknown type, or a payload of the wrong size is answered with -EPROTO and
+// closes the connection. No message names a client or a peer; the addresses in struct admin_status
+// are those that the operator wrote into the configuration.
+#pragma once
+
+#include "dataplane/api/messages.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+enum {
+	ADMIN_VERSION = 1,
+	ADMIN_REQUEST_MAX = 64, // bytes of a whole request datagram
+	ADMIN_LISTEN_MAX = 16,
+	ADMIN_WARNINGS_MAX = 8,
+	ADMIN_WARNING_SIZE = 192,
+	ADMIN_NO_DEADLINE = 0xFFFFFFFF,
+	// A kind of struct api_counter beside enum api_counter_kind: counts of the TURN core, not
+	// of a worker.
+	ADMIN_COUNTER_TURN = 64,
+};
+
+enum admin_type {
+	ADMIN_HELLO = 1,
+	// anybody the socket's mode lets in
+	ADMIN_STATUS = 16, // one struct admin_status
+	ADMIN_VERSIONS,    // one struct admin_versions
+	ADMIN_STATS,       // stream of struct api_counter
+	ADMIN_PORTS,       // stream of struct api_port
+	ADMIN_WORKERS,     // stream of struct api_worker
+	// uid 0, or the control plane's own; -EPERM for others
+	ADMIN_DRAIN = 32, // struct admin_drain; empty answer
+	ADMIN_UNDRAIN,    // empty answer
+};
+
+struct admin_hello {
+	uint32_t version; // ADMIN_VERSION; -EPROTONOSUPPORT for others
+	uint32_t reserved;
+};
+static_assert(sizeof(struct admin_hello) == 8, "wire");
+
+struct admin_hello_answer {
+	uint32_t version;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct admin_hello_answer) == 8, "wire");
+
+struct admin_versions {
+	char controlplane[16];
+	char dataplane[16]; // empty: not reachable
+};
+static_assert(sizeof(struct admin_versions) == 32, "wire");
+
+struct admin_drain {
+	uint32_t
+		deadline_ms; // when live allocations are ended and wiped; 0: now; ADMIN_NO_DEADLINE
+	uint32_t reserved;
+};
+static_assert(sizeof(struct admin_drain) == 8, "wire");
+
+enum admin_state {
+	ADMIN_STATE_SERVING = 1,
+	ADMIN_STATE_DRAINING = 2,
+	ADMIN_STATE_UNREACHABLE = 3, // no dataplane: what it would tell is zero
+};
+
+// Text is terminated. Sets and numbers as in struct config.
+struct admin_status {
+	char name[64];
+	char realm[128];
+	char controlplane_version[16];
+	char dataplane_version[16];
+	uint64_t controlplane_uptime_ms;
+	uint64_t dataplane_uptime_ms;
+	uint32_t state;         // enum admin_state
+	uint32_t drain_left_ms; // draining: until live allocations are ended, or ADMIN_NO_DEADLINE
+	uint64_t allocations;
+	uint64_t allocations_max;
+	uint64_t relay_ports_free; // over all relay addresses
+	uint64_t relay_ports_total;
+	uint64_t to_peer_packets, to_peer_bytes;
+	uint64_t to_client_packets, to_client_bytes;
+	uint64_t drops;
+	uint64_t mbufs_free, mbufs_total;
+	uint32_t workers;
+	uint32_t ports;
+	uint32_t auth;      // set of enum config_auth
+	uint32_t hugepages; // 1: in use
+	uint16_t port, alternate_port;
+	uint16_t relay_first, relay_last;
+	uint32_t listen_count;
+	uint32_t warning_count;
+	struct net_address listen[ADMIN_LISTEN_MAX];
+	char warnings[ADMIN_WARNINGS_MAX][ADMIN_WARNING_SIZE];
+};
+static_assert(sizeof(struct admin_status) == 2224, "wire");
