@@ -111,7 +111,8 @@ clean: ## remove build/
 # ---- objects ----
 
 $(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-$(OUT)/obj/ebpf/%.o: $(bpf_objects)
+# ebpf/embed.c takes them in with .incbin, which no compiler lists as a dependency.
+$(OUT)/obj/ebpf/embed.o: $(bpf_objects)
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -166,7 +167,7 @@ build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 fuzz_object = $(patsubst %.c,build/fuzz/obj/%.o,$(1))
 build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-build/fuzz/obj/ebpf/%.o: $(bpf_objects)
+build/fuzz/obj/ebpf/embed.o: $(bpf_objects)
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
