@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What the shell tests of this folder share: the lab itself (scripts/lab.d/lab.sh), and reading the
+# reports of coturn's tools, whose exit code alone proves nothing.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lab.d/lab.sh"
+
+fail() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# Echo server on both addresses of the peer, port 3480.
+peer_echo() {
+	lab_spawn echo peer turnutils_peer -p 3480 -L "$PEER4" -L "$PEER6"
+	lab_wait 5 "turnutils_peer" peer_echo_listens
+}
+
+peer_echo_listens() { [ "$(lab_in peer ss -Hlun "sport = :3480" | wc -l)" -ge 2 ]; }
+
+# uclient EXPECTED ARGUMENTS...: runs turnutils_uclient in the client namespace (credentials are
+# added), and fails unless exactly EXPECTED messages were sent and all came back.
+uclient() {
+	local expected=$1 log=$LAB_DIR/uclient.log
+	shift
+	local credentials=(-u "$LAB_USER" -w "$LAB_PASSWORD")
+	[ "$LAB_AUTH" = static ] || credentials=()
+	timeout 60 ip netns exec "$NS_CLIENT" turnutils_uclient "${credentials[@]}" "$@" >"$log" 2>&1 ||
+		fail "turnutils_uclient $* ended with $?"
+	uclient_report "$log" "$expected"
+}
+
+uclient_report() {
+	local total sent received lost
+	total=$(sed -n 's/.*start_mclient: tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\)$/\1 \2/p' "$1" | tail -n 1)
+	read -r sent received <<<"$total" || true
+	lost=$(sed -n 's/.*Total lost packets \([0-9]*\) .*/\1/p' "$1" | tail -n 1)
+	echo "sent ${sent:-?}, received ${received:-?}, lost ${lost:-?}; $(grep -o 'Average round trip delay.*' "$1" | tail -n 1)"
+	[ "${sent:-}" = "$2" ] || fail "expected $2 messages sent"
+	[ "${received:-}" = "$2" ] || fail "expected $2 messages back"
+	[ "${lost:-}" = 0 ] || fail "messages were lost"
+}
