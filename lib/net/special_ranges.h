@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The one canonicaliser and the table of IANA special-purpose ranges (RFC 6890 registries, v4 and
 // v6). Every peer address passes net_address_canonical before any rule is compared with it:
-// ::ffff:a.b.c.d, ::a.b.c.d, 6to4, Teredo, NAT64 64:ff9b::/96 and ISATAP all carry an IPv4 address
-// and are judged as that one.
+// ::ffff:a.b.c.d, ::a.b.c.d, 6to4, NAT64 64:ff9b::/96 and ISATAP carry an IPv4 address and are
+// judged as that one; Teredo is refused whatever it carries. Why each is as it is stands in
+// special_ranges.c.
 #pragma once
 
 #include "lib/net/address.h"
 
 // The innermost address that a packet to `address` may end up at; applied until nothing changes.
+// Rules: an allow rule is compared with the canonical form, a deny rule with the canonical form and
+// with the address itself (the packet of an ISATAP or 6to4 peer travels to the outer prefix first).
 // Property held by tests: special_range_denied(enc(x)) whenever special_range_denied(x), for every
 // embedding enc.
 struct net_address net_address_canonical(const struct net_address *address);
