@@ -127,12 +127,14 @@ struct api_allocation_install {
 static_assert(sizeof(struct api_allocation_install) == 144, "wire");
 
 // Refresh and remove. -ENOENT when it is gone. lifetime_ms is not used by remove. A removed
-// allocation makes no API_EXPIRED.
+// allocation makes no API_EXPIRED. family: 0 the whole allocation; NET_IPV4 or NET_IPV6, with
+// remove of a dual allocation only (-EINVAL otherwise): that relayed address goes with its
+// permissions and channels, the other one stays (RFC 8656 8.1).
 struct api_allocation_change {
 	uint64_t allocation_id;
 	uint32_t lifetime_ms;
 	uint16_t worker;
-	uint16_t reserved;
+	uint16_t family; // enum net_family
 };
 static_assert(sizeof(struct api_allocation_change) == 16, "wire");
 
