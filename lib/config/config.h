@@ -128,3 +128,12 @@ int config_parse(const char *text, const char *name, struct config **out,
 	char error[static CONFIG_ERROR_SIZE]);
 // Wipes secrets, then frees. NULL is fine.
 void config_free(struct config *config);
+
+enum { CONFIG_WARNING_SIZE = 192 };
+
+// What is allowed but often not meant: auth = open, short secrets, peer rules that open
+// special-purpose ranges. Writes the index-th one (from 0) and returns true; false when there is no
+// such. For start-up and `relayctl config check`; not for the dataplane, since a text may hold an
+// address of the configuration.
+bool config_warning(
+	const struct config *config, unsigned index, char text[static CONFIG_WARNING_SIZE]);

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Answers as JSON objects.
+
+#include "controlplane/relayctl/json.h"
+
+#include "controlplane/relayctl/print.h"
+#include "lib/config/config.h"
+#include "lib/net/address_text.h"
+
+#include <errno.h>
+
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+// Text that is not UTF-8 (it cannot be, but it came over a socket) becomes empty.
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	json_t *value = json_string(text);
+
+	json_object_set_new(object, key, value != NULL ? value : json_string(""));
+}
+
+static void set_deadline(json_t *object, const char *key, uint32_t milliseconds)
+{
+	json_object_set_new(object, key,
+		milliseconds == ADMIN_NO_DEADLINE ? json_null() : json_integer(milliseconds));
+}
+
+static json_t *auth_list(uint32_t auth)
+{
+	json_t *list = json_array();
+
+	if (auth & CONFIG_AUTH_OPEN)
+		json_array_append_new(list, json_string("open"));
+	if (auth & CONFIG_AUTH_STATIC)
+		json_array_append_new(list, json_string("static"));
+	if (auth & CONFIG_AUTH_REST)
+		json_array_append_new(list, json_string("rest"));
+	return list;
+}
+
+static json_t *flow(uint64_t packets, uint64_t bytes)
+{
+	json_t *object = json_object();
+
+	set_number(object, "packets", packets);
+	set_number(object, "bytes", bytes);
+	return object;
+}
+
+static json_t *listen_list(const struct admin_status *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < s->listen_count && i < ADMIN_LISTEN_MAX; i++) {
+		struct net_endpoint endpoint = {.address = s->listen[i], .port = s->port};
+		char text[NET_ENDPOINT_TEXT_SIZE];
+		json_array_append_new(list, json_string(net_endpoint_format(&endpoint, text)));
+	}
+	return list;
+}
+
+static const char *state_word(uint32_t state)
+{
+	switch (state) {
+	case ADMIN_STATE_SERVING:
+		return "serving";
+	case ADMIN_STATE_DRAINING:
+		return "draining";
+	case ADMIN_STATE_UNREACHABLE:
+		return "unreachable";
+	}
+	return "unknown";
+}
+
+json_t *relayctl_json_status(const struct admin_status *s)
+{
+	json_t *object = json_object();
+	json_t *warnings = json_array();
+
+	set_text(object, "name", s->name);
+	set_text(object, "state", state_word(s->state));
+	if (s->state == ADMIN_STATE_DRAINING)
+		set_deadline(object, "drain_left_ms", s->drain_left_ms);
+	set_text(object, "controlplane_version", s->controlplane_version);
+	set_text(object, "dataplane_version", s->dataplane_version);
+	set_number(object, "controlplane_uptime_ms", s->controlplane_uptime_ms);
+	set_number(object, "dataplane_uptime_ms", s->dataplane_uptime_ms);
+	json_object_set_new(object, "listen", listen_list(s));
+	set_number(object, "port", s->port);
+	set_number(object, "alternate_port", s->alternate_port);
+	set_number(object, "relay_port_first", s->relay_first);
+	set_number(object, "relay_port_last", s->relay_last);
+	set_number(object, "relay_ports_free", s->relay_ports_free);
+	set_number(object, "relay_ports_total", s->relay_ports_total);
+	json_object_set_new(object, "auth", auth_list(s->auth));
+	set_text(object, "realm", s->realm);
+	set_number(object, "allocations", s->allocations);
+	set_number(object, "allocations_max", s->allocations_max);
+	set_number(object, "workers", s->workers);
+	set_number(object, "ports", s->ports);
+	json_object_set_new(object, "hugepages", json_boolean(s->hugepages != 0));
+	set_number(object, "buffers_free", s->mbufs_free);
+	set_number(object, "buffers_total", s->mbufs_total);
+	json_object_set_new(object, "to_peers", flow(s->to_peer_packets, s->to_peer_bytes));
+	json_object_set_new(object, "to_clients", flow(s->to_client_packets, s->to_client_bytes));
+	set_number(object, "dropped", s->drops);
+	for (unsigned i = 0; i < s->warning_count && i < ADMIN_WARNINGS_MAX; i++)
+		json_array_append_new(warnings, json_string(s->warnings[i]));
+	json_object_set_new(object, "warnings", warnings);
+	return object;
+}
+
+json_t *relayctl_json_versions(const char *own, const struct admin_versions *versions)
+{
+	json_t *object = json_object();
+
+	set_text(object, "relayctl", own);
+	if (versions != NULL) {
+		set_text(object, "controlplane", versions->controlplane);
+		if (versions->dataplane[0] != 0)
+			set_text(object, "dataplane", versions->dataplane);
+	}
+	return object;
+}
+
+json_t *relayctl_json_ports(const struct api_port *ports, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct api_port *p = &ports[i];
+		json_t *object = json_object();
+		set_number(object, "port", p->port);
+		set_text(object, "name", p->name);
+		set_text(object, "driver", p->driver);
+		set_text(object, "kernel_interface", p->kernel_interface);
+		json_object_set_new(object, "exception_tap", json_boolean(p->has_exception));
+		json_object_set_new(object, "up", json_boolean(p->up));
+		set_number(object, "speed_mbps", p->speed_mbps);
+		set_number(object, "queues", p->queues);
+		set_number(object, "rx_packets", p->rx_packets);
+		set_number(object, "rx_bytes", p->rx_bytes);
+		set_number(object, "rx_missed", p->rx_missed);
+		set_number(object, "rx_errors", p->rx_errors);
+		set_number(object, "tx_packets", p->tx_packets);
+		set_number(object, "tx_bytes", p->tx_bytes);
+		set_number(object, "tx_errors", p->tx_errors);
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+json_t *relayctl_json_workers(const struct api_worker *workers, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct api_worker *w = &workers[i];
+		json_t *object = json_object();
+		set_number(object, "worker", w->worker);
+		set_number(object, "core", w->core);
+		set_number(object, "queues", w->queues);
+		set_number(object, "allocations", w->allocations);
+		set_number(object, "allocations_max", w->allocations_max);
+		set_number(object, "permissions", w->permissions);
+		set_number(object, "channels", w->channels);
+		set_number(object, "rx_packets", w->rx_packets);
+		set_number(object, "tx_packets", w->tx_packets);
+		set_number(object, "handoffs_in", w->handoffs_in);
+		set_number(object, "handoffs_out", w->handoffs_out);
+		set_number(object, "busy_cycles", w->busy_cycles);
+		set_number(object, "idle_cycles", w->idle_cycles);
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+// The list item for a worker's counters, made when it is first met.
+static json_t *worker_object(json_t *workers, uint16_t worker)
+{
+	size_t i;
+	json_t *object;
+
+	json_array_foreach(workers, i, object)
+	{
+		if (json_integer_value(json_object_get(object, "worker")) == worker)
+			return object;
+	}
+	object = json_object();
+	set_number(object, "worker", worker);
+	json_object_set_new(object, "stages", json_object());
+	json_object_set_new(object, "drops", json_object());
+	json_object_set_new(object, "events", json_object());
+	json_array_append_new(workers, object);
+	return object;
+}
+
+json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
+{
+	json_t *object = json_object();
+	json_t *workers = json_array();
+	json_t *turn = json_object();
+	json_t *system = json_pack("{s:{},s:{},s:{}}", "stages", "drops", "events");
+
+	for (size_t i = 0; i < count; i++) {
+		const struct api_counter *c = &counters[i];
+		json_t *owner;
+		if (c->kind == ADMIN_COUNTER_TURN) {
+			set_number(turn, c->name, c->value);
+			continue;
+		}
+		owner = c->worker == API_NO_PORT ? system : worker_object(workers, c->worker);
+		if (c->kind == API_COUNTER_STAGE) {
+			json_t *stage = json_object();
+			set_number(stage, "packets", c->value);
+			set_number(stage, "cycles", c->cycles);
+			json_object_set_new(json_object_get(owner, "stages"), c->name, stage);
+		} else if (c->kind == API_COUNTER_DROP) {
+			set_number(json_object_get(owner, "drops"), c->name, c->value);
+		} else if (c->kind == API_COUNTER_EVENT) {
+			set_number(json_object_get(owner, "events"), c->name, c->value);
+		}
+	}
+	json_object_set_new(object, "workers", workers);
+	json_object_set_new(object, "system", system);
+	json_object_set_new(object, "turn", turn);
+	return object;
+}
+
+int relayctl_json_print(json_t *value, int indented, FILE *out)
+{
+	size_t flags = indented ? JSON_INDENT(2) : JSON_COMPACT;
+
+	if (value == NULL)
+		return -ENOMEM;
+	int rc = json_dumpf(value, out, flags) < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+	json_decref(value);
+	return rc;
+}

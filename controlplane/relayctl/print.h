@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How relayctl's answers look to people. Nothing here names a client: there is none in the answers.
+#pragma once
+
+#include "controlplane/admin/messages.h"
+
+#include <stdio.h>
+
+enum { RELAYCTL_TEXT_SIZE = 32 };
+
+// Each writes into text and returns it.
+// 1234567 -> "1,234,567"
+const char *relayctl_text_count(uint64_t number, char text[static RELAYCTL_TEXT_SIZE]);
+// 1234567 -> "1.2 MB" (powers of 1000)
+const char *relayctl_text_bytes(uint64_t bytes, char text[static RELAYCTL_TEXT_SIZE]);
+// 93784000 -> "1 d 2 h"; the two greatest units that are not zero
+const char *relayctl_text_duration(uint64_t milliseconds, char text[static RELAYCTL_TEXT_SIZE]);
+// Set of enum config_auth -> "static, rest"
+const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZE]);
+const char *relayctl_text_state(uint32_t state);
+// "3" or, for what belongs to no worker, "-"
+const char *relayctl_text_worker(uint16_t worker, char text[static RELAYCTL_TEXT_SIZE]);
+
+void relayctl_print_status(const struct admin_status *status, FILE *out);
+void relayctl_print_ports(const struct api_port *ports, size_t count, FILE *out);
+void relayctl_print_workers(const struct api_worker *workers, size_t count, FILE *out);
+// Counters of 0 are left out unless all is set.
+void relayctl_print_stats(const struct api_counter *counters, size_t count, int all, FILE *out);
+
+// Makes the text in answers safe to print: terminated, no control characters.
+void relayctl_clean_status(struct admin_status *status);
+void relayctl_clean_ports(struct api_port *ports, size_t count);
+void relayctl_clean_counters(struct api_counter *counters, size_t count);
+void relayctl_clean_text(char *text, size_t size);
