@@ -23,11 +23,12 @@ enum {
 	HEADERS_UDP_LENGTH = 8,
 };
 
-// Why a frame is not a plain UDP datagram. Each is a counter.
+// Why a frame is not a plain UDP datagram. Each is a counter. Fragments and options of IPv4 are
+// told apart for UDP only: other protocols are the kernel's whatever they look like. An IPv6
+// extension header hides the protocol, so it counts for all.
 enum headers_verdict {
 	HEADERS_UDP = 0,      // everything below is filled in
-	HEADERS_ICMP_ERROR,   // ICMPv4 type 3/11/12 or ICMPv6 type 1-4; l4_offset and l4_length are
-			      // filled in
+	HEADERS_ICMP_ERROR,   // ICMPv4 type 3/11/12, ICMPv6 type 1-4: no ports, no payload
 	HEADERS_NOT_IP,       // ARP, LLDP, ...: the kernel's
 	HEADERS_NOT_UDP,      // other protocols: the kernel's
 	HEADERS_FRAGMENT,     // the kernel's, or dropped
