@@ -15,9 +15,8 @@ static void check_dataplane(struct config_parser *parser)
 	if (config->dataplane.core_count != 0 &&
 		config->dataplane.core_count != config->dataplane.workers + 1)
 		config_fail_key(parser, CONFIG_KEY_DATAPLANE_CORES,
-			"%u cores for %u workers; expected %u: one for the main thread, then one "
-			"per "
-			"worker",
+			"%u cores do not fit workers = %u; expected %u: one for the main thread, "
+			"then one per worker",
 			config->dataplane.core_count, config->dataplane.workers,
 			config->dataplane.workers + 1);
 }
