@@ -16,11 +16,12 @@ import sys
 import time
 import traceback
 
-from turn_client import Client
+from turn_client import Client, Silence
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+CLIENTS = []  # made by client() and not yet released
 
 
 def enter(**knobs):
@@ -76,7 +77,21 @@ def client(address=None, server=None, user="default", password=None, port=0):
         address = os.environ["CLIENT6" if ":" in server else "CLIENT4"]
     if user == "default":
         user, password = os.environ["LAB_USER"], os.environ["LAB_PASSWORD"]
-    return Client(udp("client", address, port), (server, 3478), user, password)
+    made = Client(udp("client", address, port), (server, 3478), user, password)
+    CLIENTS.append(made)
+    return made
+
+
+def release():
+    """Ends the allocations of all clients made so far and closes their sockets."""
+    while CLIENTS:
+        one = CLIENTS.pop()
+        try:
+            if one.relayed and one.sock.fileno() >= 0:
+                one.refresh(0)
+        except (Silence, OSError):
+            pass
+        one.close()
 
 
 def endpoint(sock):
@@ -225,6 +240,7 @@ def run_checks(only=""):
                 result, detail = "differs", f"turnserver: {differs} ({detail})"
             else:
                 failed += 1
+        release()
         print(f"{result:<8}{title}  {time.monotonic() - begin:.1f} s{'  -- ' + detail if detail else ''}", flush=True)
     print(f"{failed} of {len(CHECKS)} checks failed")
     sys.exit(1 if failed else 0)
