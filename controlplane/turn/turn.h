@@ -67,6 +67,8 @@ uint64_t turn_core_tick(struct turn_core *core, uint64_t now_ms);
 	X(malformed)                                                                               \
 	X(unexpected_method)                                                                       \
 	X(install_failed)                                                                          \
+	X(in_flight_full)                                                                          \
+	X(amplification_refused)                                                                   \
 	X(error_400)                                                                               \
 	X(error_401)                                                                               \
 	X(error_403)                                                                               \

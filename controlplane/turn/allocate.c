@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Allocate (RFC 8656 7.2): the checks in the RFC's order, ports and quotas taken, the install, and
+// the reply once the dataplane has it. Whatever fails on the way gives everything back.
+#include "controlplane/turn/core.h"
+#include "controlplane/turn/reply.h"
+
+#include "lib/net/address.h"
+
+#include <errno.h>
+#include <sodium.h>
+
+enum { IPPROTO_UDP_NUMBER = 17, PREFIX_V4 = 24, PREFIX_V6 = 56 };
+
+static const uint8_t slot_family[2] = {NET_IPV4, NET_IPV6};
+static const uint8_t slot_stun_family[2] = {STUN_FAMILY_IPV4, STUN_FAMILY_IPV6};
+
+static bool family_configured(const struct turn_core *core, unsigned slot)
+{
+	for (unsigned i = 0; i < core->pool_count; i++) {
+		if (core->pools[i].address.family == slot_family[slot])
+			return true;
+	}
+	return false;
+}
+
+static uint64_t prefix_tag(const struct turn_core *core, const struct net_address *client)
+{
+	struct net_prefix prefix =
+		net_prefix_of(client, client->family == NET_IPV4 ? PREFIX_V4 : PREFIX_V6);
+	uint8_t input[17];
+	memcpy(input, prefix.address.bytes, 16);
+	input[16] = client->family;
+	uint64_t tag = turn_tag(core, TURN_TAG_PREFIX, input, sizeof(input));
+	sodium_memzero(&prefix, sizeof(prefix));
+	sodium_memzero(input, sizeof(input));
+	return tag;
+}
+
+static uint64_t reservation_token(const struct turn_core *core, uint64_t allocation_id)
+{
+	return turn_tag(core, TURN_TAG_RESERVATION, &allocation_id, sizeof(allocation_id));
+}
+
+// ---- replies ----
+
+static void reply_success(struct turn_core *core, const struct turn_request *request,
+	const struct net_endpoint relayed[static 2], uint32_t lifetime_s)
+{
+	struct turn_reply reply;
+	turn_reply_begin(&reply, request, STUN_SUCCESS);
+	for (unsigned slot = 0; slot < 2; slot++) {
+		if (relayed[slot].address.family != NET_UNSPECIFIED)
+			stun_add_xor_address(
+				&reply.builder, STUN_XOR_RELAYED_ADDRESS, &relayed[slot]);
+	}
+	stun_add_u32(&reply.builder, STUN_LIFETIME, lifetime_s);
+	if ((request->flags & API_ALLOCATION_HAS_RESERVATION) != 0) {
+		uint64_t token = reservation_token(core, request->allocation_id);
+		stun_add(&reply.builder, STUN_RESERVATION_TOKEN, &token, sizeof(token));
+	}
+	stun_add_xor_address(&reply.builder, STUN_XOR_MAPPED_ADDRESS, &request->client);
+	if (request->failed_family != 0) {
+		const uint8_t value[4] = {request->failed_family, 0,
+			(uint8_t)(request->failed_code / 100),
+			(uint8_t)(request->failed_code % 100)};
+		stun_add(&reply.builder, STUN_ADDRESS_ERROR_CODE, value, sizeof(value));
+	}
+	turn_reply_send(core, &reply, request);
+}
+
+// The 5-tuple has an allocation. The same transaction of the same user is a retransmission whose
+// success was lost, and gets what the first one got (RFC 8656 5); anything else is a mismatch.
+static void answer_existing(struct turn_core *core, struct turn_call *call)
+{
+	const struct api_allocation_context *context = call->context;
+	struct turn_request *request = &call->request;
+	uint8_t additional;
+	if (memcmp(context->transaction, request->transaction, STUN_TRANSACTION_LENGTH) != 0 ||
+		(request->authenticated && context->credential_tag != request->credential_tag) ||
+		turn_family_attribute(call->message, STUN_ADDITIONAL_ADDRESS_FAMILY, &additional)) {
+		turn_reply_error(core, request, 437);
+		return;
+	}
+	turn_count(core, TURN_COUNTER_retransmissions);
+	request->allocation_id = context->allocation_id;
+	request->flags = context->flags;
+	for (unsigned slot = 0; additional != 0 && slot < 2; slot++) {
+		if (context->relayed[slot].address.family == NET_UNSPECIFIED) {
+			request->failed_family = slot_stun_family[slot];
+			request->failed_code = family_configured(core, slot) ? 508 : 440;
+		}
+	}
+	reply_success(core, request, context->relayed, (context->remaining_ms + 999) / 1000);
+}
+
+// ---- what is asked for ----
+
+static bool attribute_of_length(
+	const struct stun_message *m, uint16_t type, uint16_t length, struct stun_attribute *out)
+{
+	return stun_find(m, type, out) && out->length == length;
+}
+
+// Fills families, even_port, reserve_next, token, lifetime_s. 0 or an error code.
+static unsigned read_wishes(struct turn_core *core, struct turn_call *call)
+{
+	const struct stun_message *m = call->message;
+	struct turn_request *request = &call->request;
+	struct stun_attribute transport, token, even, fragment;
+	uint8_t family, additional;
+	bool zero;
+	// 7.2, check 3.
+	if (!attribute_of_length(m, STUN_REQUESTED_TRANSPORT, 4, &transport))
+		return 400;
+	if (transport.value[0] != IPPROTO_UDP_NUMBER)
+		return 442;
+	// Check 4: the worker sets DF; the attribute only asks whether it can.
+	if (stun_find(m, STUN_DONT_FRAGMENT, &fragment) && fragment.length != 0)
+		return 400;
+	bool has_token = stun_find(m, STUN_RESERVATION_TOKEN, &token);
+	bool has_even = stun_find(m, STUN_EVEN_PORT, &even);
+	if ((has_token && token.length != 8) || (has_even && even.length != 1) ||
+		turn_family_attribute(m, STUN_REQUESTED_ADDRESS_FAMILY, &family) != 0 ||
+		turn_family_attribute(m, STUN_ADDITIONAL_ADDRESS_FAMILY, &additional) != 0 ||
+		turn_lifetime(core, m, &request->lifetime_s, &zero) != 0)
+		return 400;
+	// Checks 5 and 6.
+	struct stun_attribute ignored;
+	bool has_family = stun_find(m, STUN_REQUESTED_ADDRESS_FAMILY, &ignored);
+	bool has_additional = stun_find(m, STUN_ADDITIONAL_ADDRESS_FAMILY, &ignored);
+	if (has_token && (has_even || has_family || has_additional))
+		return 400;
+	if (has_family && has_additional)
+		return 400;
+	// Check 7.
+	request->families = 1;
+	if (has_family && family == STUN_FAMILY_IPV6)
+		request->families = 2;
+	else if (has_family && family != STUN_FAMILY_IPV4)
+		return 440;
+	// Checks 8 and 9: 0x02 is the only value (18.11).
+	request->even_port = has_even;
+	request->reserve_next = has_even && (even.value[0] & 0x80) != 0;
+	if (has_additional) {
+		if (request->reserve_next || additional != STUN_FAMILY_IPV6)
+			return 400;
+		request->families = 3;
+	}
+	if (has_token) {
+		memcpy(&request->token, token.value, 8);
+		return request->token == 0 ? 508 : 0; // never given out
+	}
+	if (!has_additional && !family_configured(core, request->families - 1u))
+		return 440;
+	return 0;
+}
+
+// ---- ports ----
+
+// A port of one family: on the address the client talks to if that fits, else on the first with
+// room. 0, or the error code that says why not.
+static unsigned take_port(struct turn_core *core, const struct turn_request *request, unsigned slot,
+	struct turn_allocation *allocation)
+{
+	unsigned code = 440;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < core->pool_count; i++) {
+			struct relay_pool *pool = &core->pools[i];
+			bool same = net_address_equal(&pool->address, &request->server.address);
+			if (pool->address.family != slot_family[slot] || same != (pass == 0))
+				continue;
+			uint16_t *port = &allocation->port[slot];
+			int result = request->reserve_next
+					     ? relay_pool_take_pair(pool, port)
+					     : relay_pool_take(pool, request->even_port, port);
+			if (result == 0) {
+				allocation->pool[slot] = (uint8_t)i;
+				return 0;
+			}
+			code = 508;
+		}
+	}
+	return code;
+}
+
+// Takes ports for all families asked for; of two, one is enough (check 9). 0 or an error code.
+static unsigned take_ports(
+	struct turn_core *core, struct turn_request *request, struct turn_allocation *allocation)
+{
+	uint8_t wanted = request->families;
+	unsigned code = 508;
+	for (unsigned slot = 0; slot < 2; slot++) {
+		if ((wanted & 1u << slot) == 0)
+			continue;
+		unsigned failed = take_port(core, request, slot, allocation);
+		if (failed == 0)
+			continue;
+		code = failed;
+		request->families &= (uint8_t) ~(1u << slot);
+		request->failed_family = slot_stun_family[slot];
+		request->failed_code = (uint16_t)failed;
+	}
+	return request->families == 0 ? code : 0;
+}
+
+// Puts the upper port of the pair that take_ports took under the allocation's token.
+static bool hold_pair(struct turn_core *core, const struct turn_request *request,
+	const struct turn_allocation *allocation)
+{
+	unsigned slot = request->families == 1 ? 0 : 1;
+	struct reservation *reservation = reservations_add(
+		&core->reservations, reservation_token(core, request->allocation_id));
+	if (reservation == NULL)
+		return false;
+	reservation->credential_tag = allocation->credential_tag;
+	reservation->prefix_tag = allocation->prefix_tag;
+	reservation->pool = allocation->pool[slot];
+	reservation->port = (uint16_t)(allocation->port[slot] + 1);
+	quota_take(&core->credential_quota, allocation->credential_tag);
+	quota_take(&core->prefix_quota, allocation->prefix_tag);
+	return true;
+}
+
+static void drop_pair(struct turn_core *core, const struct turn_request *request)
+{
+	uint64_t token = reservation_token(core, request->allocation_id);
+	struct reservation *reservation = reservations_find(&core->reservations, token);
+	if (reservation == NULL)
+		return;
+	struct reservation copy = *reservation;
+	reservations_remove(&core->reservations, token);
+	turn_reservation_release(core, &copy);
+}
+
+// 0 or an error code. The reserved port becomes this allocation's.
+static unsigned claim_reservation(struct turn_core *core, struct turn_request *request,
+	struct turn_allocation *allocation, uint64_t now_ms)
+{
+	struct reservation *reservation = reservations_find(&core->reservations, request->token);
+	if (reservation == NULL || reservation->claimed || reservation->expires_ms == UINT64_MAX ||
+		reservation->expires_ms <= now_ms)
+		return 508;
+	unsigned slot = core->pools[reservation->pool].address.family == NET_IPV4 ? 0 : 1;
+	relay_pool_change(&core->pools[reservation->pool], reservation->port, RELAY_PORT_RESERVED,
+		RELAY_PORT_ALLOCATED);
+	reservation->claimed = true;
+	request->families = (uint8_t)(1u << slot);
+	allocation->pool[slot] = reservation->pool;
+	allocation->port[slot] = reservation->port;
+	return 0;
+}
+
+// The allocation did not come about: the port is reserved again.
+static void unclaim_reservation(struct turn_core *core, const struct turn_request *request,
+	struct turn_allocation *allocation)
+{
+	struct reservation *reservation = reservations_find(&core->reservations, request->token);
+	if (reservation == NULL)
+		return;
+	relay_pool_change(&core->pools[reservation->pool], reservation->port, RELAY_PORT_ALLOCATED,
+		RELAY_PORT_RESERVED);
+	allocation->pool[0] = allocation->pool[1] = TURN_NO_POOL;
+	reservations_unclaim(&core->reservations, reservation);
+}
+
+// ---- install ----
+
+static bool within_quota(const struct turn_core *core, const struct turn_request *request)
+{
+	uint32_t more = request->reserve_next ? 2 : 1;
+	// Who claims a reservation counted under the same tag gets its place.
+	const struct reservation *held = reservations_find(&core->reservations, request->token);
+	bool own_credential = held != NULL && held->credential_tag == request->credential_tag;
+	bool own_prefix = held != NULL && held->prefix_tag == request->prefix_tag;
+	return (own_credential ||
+		       quota_allows(&core->credential_quota, request->credential_tag, more)) &&
+	       (own_prefix || quota_allows(&core->prefix_quota, request->prefix_tag, more));
+}
+
+static void relayed_endpoints(const struct turn_core *core,
+	const struct turn_allocation *allocation, struct net_endpoint out[static 2])
+{
+	memset(out, 0, 2 * sizeof(*out));
+	for (unsigned slot = 0; slot < 2; slot++) {
+		if (allocation->pool[slot] == TURN_NO_POOL)
+			continue;
+		out[slot].address = core->pools[allocation->pool[slot]].address;
+		out[slot].port = allocation->port[slot];
+	}
+}
+
+static bool install(struct turn_core *core, struct turn_request *request,
+	const struct turn_allocation *allocation, uint64_t now_ms)
+{
+	struct api_allocation_install payload = {.allocation_id = request->allocation_id,
+		.credential_tag = request->credential_tag,
+		.prefix_tag = request->prefix_tag,
+		.client = request->client,
+		.server = request->server,
+		.lifetime_ms = request->lifetime_s * 1000,
+		.worker = request->worker,
+		.flags = request->flags};
+	relayed_endpoints(core, allocation, payload.relayed);
+	memcpy(payload.transaction, request->transaction, STUN_TRANSACTION_LENGTH);
+	request->attempts++;
+	bool sent = turn_install(
+		core, request, API_ALLOCATION_INSTALL, &payload, sizeof(payload), now_ms);
+	sodium_memzero(&payload, sizeof(payload));
+	return sent;
+}
+
+// Gives back all that an Allocate had taken.
+static void undo(struct turn_core *core, const struct turn_request *request)
+{
+	struct turn_allocation *allocation =
+		id_table_find(&core->allocations, request->allocation_id);
+	if (allocation == NULL)
+		return;
+	if (request->token != 0)
+		unclaim_reservation(core, request, allocation);
+	if ((allocation->flags & API_ALLOCATION_HAS_RESERVATION) != 0)
+		drop_pair(core, request);
+	turn_allocation_release(core, request->allocation_id);
+}
+
+static struct turn_allocation *new_allocation(struct turn_core *core, struct turn_request *request)
+{
+	do {
+		randombytes_buf(&request->allocation_id, sizeof(request->allocation_id));
+	} while (request->allocation_id == 0 ||
+		 id_table_find(&core->allocations, request->allocation_id) != NULL);
+	struct turn_allocation *allocation =
+		id_table_insert(&core->allocations, request->allocation_id);
+	if (allocation == NULL)
+		return NULL;
+	*allocation = (struct turn_allocation){.credential_tag = request->credential_tag,
+		.prefix_tag = request->prefix_tag,
+		.pool = {TURN_NO_POOL, TURN_NO_POOL},
+		.flags = request->flags};
+	quota_take(&core->credential_quota, request->credential_tag);
+	quota_take(&core->prefix_quota, request->prefix_tag);
+	return allocation;
+}
+
+void turn_allocate(struct turn_core *core, struct turn_call *call)
+{
+	struct turn_request *request = &call->request;
+	if (call->context->allocation_id != 0) { // check 2
+		answer_existing(core, call);
+		return;
+	}
+	unsigned code = read_wishes(core, call);
+	// 508 while draining, not 486: the limit is the server's, and a client told 508 tries
+	// another server, told 486 it blames its own quota.
+	if (code == 0 && (core->draining || !core->ready))
+		code = 508;
+	request->prefix_tag = prefix_tag(core, &request->client.address);
+	if (code == 0 && !within_quota(core, request))
+		code = 486;
+	if (code != 0) {
+		turn_reply_error(core, request, code);
+		return;
+	}
+	if (!request->authenticated)
+		request->flags |= API_ALLOCATION_OPEN;
+	if (request->reserve_next)
+		request->flags |= API_ALLOCATION_HAS_RESERVATION;
+	struct turn_allocation *allocation = new_allocation(core, request);
+	if (allocation == NULL) {
+		turn_reply_error(core, request, 508);
+		return;
+	}
+	code = request->token != 0 ? claim_reservation(core, request, allocation, call->now_ms)
+				   : take_ports(core, request, allocation);
+	if (code != 0) {
+		turn_allocation_release(core, request->allocation_id);
+		turn_reply_error(core, request, code);
+		return;
+	}
+	if ((request->reserve_next && !hold_pair(core, request, allocation)) ||
+		!install(core, request, allocation, call->now_ms))
+		undo(core, request);
+}
+
+// ---- the dataplane's answer ----
+
+// A port is taken there: once more with others, drawn before these return so that they differ.
+static bool retry(struct turn_core *core, struct turn_request *request, uint64_t now_ms)
+{
+	struct turn_allocation *allocation =
+		id_table_find(&core->allocations, request->allocation_id);
+	if (allocation == NULL || request->token != 0 || request->given_up ||
+		request->attempts >= TURN_ALLOCATE_ATTEMPTS)
+		return false;
+	struct turn_allocation taken = *allocation;
+	allocation->pool[0] = allocation->pool[1] = TURN_NO_POOL;
+	unsigned code = take_ports(core, request, allocation);
+	turn_allocation_release_ports(core, &taken);
+	if (request->reserve_next)
+		drop_pair(core, request);
+	return code == 0 && (!request->reserve_next || hold_pair(core, request, allocation)) &&
+	       install(core, request, allocation, now_ms);
+}
+
+static void reservation_made(struct turn_core *core, uint64_t allocation_id, uint64_t now_ms)
+{
+	struct reservation *reservation =
+		reservations_find(&core->reservations, reservation_token(core, allocation_id));
+	if (reservation != NULL)
+		reservations_start(&core->reservations, reservation, now_ms);
+}
+
+// The claimed port is the allocation's now, and counts there.
+static void reservation_used(struct turn_core *core, uint64_t token)
+{
+	struct reservation *reservation = reservations_find(&core->reservations, token);
+	if (reservation == NULL)
+		return;
+	quota_give(&core->credential_quota, reservation->credential_tag);
+	quota_give(&core->prefix_quota, reservation->prefix_tag);
+	reservations_remove(&core->reservations, token);
+}
+
+void turn_allocate_done(
+	struct turn_core *core, struct turn_request *request, int result, uint64_t now_ms)
+{
+	if (result == -EADDRINUSE && retry(core, request, now_ms))
+		return;
+	if (result != 0) {
+		undo(core, request);
+		if (request->given_up)
+			return;
+		unsigned code = 500;
+		if (result == -EEXIST)
+			code = 437;
+		else if (result == -ENOSPC || result == -EAGAIN || result == -ESHUTDOWN ||
+			 result == -EADDRINUSE)
+			code = 508;
+		turn_reply_error(core, request, code);
+		return;
+	}
+	const struct turn_allocation *allocation =
+		id_table_find(&core->allocations, request->allocation_id);
+	if (allocation == NULL)
+		return;
+	if ((allocation->flags & API_ALLOCATION_HAS_RESERVATION) != 0)
+		reservation_made(core, request->allocation_id, now_ms);
+	if (request->token != 0)
+		reservation_used(core, request->token);
+	turn_count(core, TURN_COUNTER_allocate_ok);
+	if (request->given_up)
+		return;
+	struct net_endpoint relayed[2];
+	relayed_endpoints(core, allocation, relayed);
+	reply_success(core, request, relayed, request->lifetime_s);
+}
