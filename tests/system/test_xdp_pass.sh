@@ -32,7 +32,10 @@ relay=br$$-relay
 work=$(mktemp -d)
 server= dataplane_pid=
 cleanup() {
-	for pid in $dataplane_pid $server; do kill -9 "$pid" 2>/dev/null || true; done
+	for pid in $dataplane_pid $server; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
 	ip netns del "$client" 2>/dev/null || true
 	ip netns del "$relay" 2>/dev/null || true
 	rm -rf "$work"
@@ -40,7 +43,6 @@ cleanup() {
 trap cleanup EXIT
 
 on_client() { ip netns exec "$client" "$@"; }
-on_relay() { ip netns exec "$relay" "$@"; }
 # Waits, 20 seconds at most, until a command succeeds.
 until_true() {
 	local deadline=$((SECONDS + 20))
@@ -142,14 +144,14 @@ def session(host):
 globals()[sys.argv[1]](*sys.argv[2:])
 PYTHON
 
-ask() { on_client python3 "$work/ask.py" "$@"; }
+ask() { on_client /usr/bin/python3 "$work/ask.py" "$@"; }
 kernel_saw() { cat "$work/kernel"; }
 
-on_relay python3 "$work/serve.py" "$work/kernel" &
+ip netns exec "$relay" /usr/bin/python3 "$work/serve.py" "$work/kernel" &
 server=$!
 until_true test -e "$work/kernel.ready" || fail "the kernel's services did not start"
 
-coproc SESSION { exec ip netns exec "$client" python3 "$work/ask.py" session fd09::1; }
+coproc SESSION { exec ip netns exec "$client" /usr/bin/python3 "$work/ask.py" session fd09::1; }
 session_lives() {
 	local line
 	echo "$1" >&"${SESSION[1]}" && read -r -t 20 line <&"${SESSION[0]}" && [ "$line" = "$1" ]
@@ -166,15 +168,17 @@ box_is_a_box() {
 }
 
 # ---- the dataplane ----
+# Started by `ip netns exec`, which becomes the program, and not by a shell function, which would be
+# a shell of its own: $! has to be the program's pid.
 
-program_id() { ip -n "$relay" -j link show far | python3 -c 'import json,sys; print(json.load(sys.stdin)[0].get("xdp", {}).get("prog", {}).get("id", ""))'; }
+program_id() { ip -n "$relay" -j link show far | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)[0].get("xdp", {}).get("prog", {}).get("id", ""))'; }
 program_attached() { [ -n "$(program_id)" ]; }
 
 testpmd_start() {
 	[ -p "$work/input" ] || mkfifo "$work/input"
 	exec 9<>"$work/input"
 	# One file prefix for each run: another DPDK program may be at work on this machine.
-	on_relay stdbuf -oL dpdk-testpmd -l 0,1 --no-pci --no-huge -m 256 --no-shconf --file-prefix "br$$" \
+	ip netns exec "$relay" stdbuf -oL dpdk-testpmd -l 0,1 --no-pci --no-huge -m 256 --no-shconf --file-prefix "br$$" \
 		--vdev "net_af_xdp0,iface=far,xdp_prog=$program" -- --forward-mode=5tswap \
 		--auto-start --total-num-mbufs=16384 <&9 >"$work/dataplane.log" 2>&1 9>&- &
 	dataplane_pid=$!
@@ -185,8 +189,8 @@ testpmd_start() {
 testpmd_configure() {
 	local map name settings= addresses=
 	for map in $(bpftool -j prog show id "$(program_id)" |
-		python3 -c 'import json,sys; print(*json.load(sys.stdin)["map_ids"])'); do
-		name=$(bpftool -j map show id "$map" | python3 -c 'import json,sys; print(json.load(sys.stdin)["name"])')
+		/usr/bin/python3 -c 'import json,sys; print(*json.load(sys.stdin)["map_ids"])'); do
+		name=$(bpftool -j map show id "$map" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["name"])')
 		case $name in
 		steer_settings) settings=$map ;;
 		steer_addresses) addresses=$map ;;
@@ -213,13 +217,12 @@ relay_start() {
 		auth = open
 	CONF
 	mkdir -p "$work/run" "$work/state"
-	on_relay build/bin/relay-dataplane -c "$work/relay.conf" >"$work/dataplane.log" 2>&1 &
+	ip netns exec "$relay" build/bin/relay-dataplane -c "$work/relay.conf" >"$work/dataplane.log" 2>&1 &
 	dataplane_pid=$!
 	until_true program_attached || fail "relay-dataplane did not start"
 }
 
 dataplane_kill() {
-	# `ip netns exec` becomes the program, so the pid is the dataplane's own.
 	kill -9 "$dataplane_pid"
 	wait "$dataplane_pid" 2>/dev/null || true
 	dataplane_pid=
