@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The frames of test_steer.c: a table of what each is, whose it is, and how it is built. Included
-// once.
+// The frames of the steering tests: a table of what each is, whose it is, and how it is built.
 #pragma once
 
 #include "ebpf/maps.h"
@@ -94,7 +93,7 @@ static void put_ipv4(struct frame *frame, enum who from, enum who to, unsigned v
 	put(frame, source.bytes, 4);
 	put(frame, destination.bytes, 4);
 	for (unsigned i = 0; i < options; i++)
-		put(frame, (uint8_t[]){1, 1, 1, 1}, 4); // no operation
+		put(frame, (uint8_t[]){0xc0, 4, 0, 0}, 4); // taken for UDP: a relayed port
 }
 
 // RFC 1071 over the IPv4 header at this offset, in place.
