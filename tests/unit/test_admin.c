@@ -167,11 +167,11 @@ static struct {
 	struct admin_reply *held; // not ended yet
 	bool hold;                // keep the next reply
 	int result;
-	unsigned items;
+	unsigned items; // in a list
 } provider_state;
 
 // Every provider function of the test ends here.
-static void finish(struct admin_reply *reply, const void *item, uint32_t size)
+static void finish(struct admin_reply *reply, const void *item, uint32_t size, unsigned items)
 {
 	provider_state.calls++;
 	if (provider_state.hold) {
@@ -179,7 +179,7 @@ static void finish(struct admin_reply *reply, const void *item, uint32_t size)
 		provider_state.held = reply;
 		return;
 	}
-	for (unsigned i = 0; provider_state.result == 0 && i < provider_state.items; i++)
+	for (unsigned i = 0; provider_state.result == 0 && i < items; i++)
 		admin_reply_item(reply, item, size);
 	admin_reply_end(reply, provider_state.result);
 }
@@ -189,8 +189,7 @@ static void provide_status(void *context, struct admin_reply *reply)
 	struct admin_status status = {.state = ADMIN_STATE_SERVING, .allocations = 42};
 
 	assert_ptr_equal(context, &provider_state);
-	provider_state.items = 1;
-	finish(reply, &status, sizeof(status));
+	finish(reply, &status, sizeof(status), 1);
 }
 
 static void provide_versions(void *context, struct admin_reply *reply)
@@ -198,8 +197,7 @@ static void provide_versions(void *context, struct admin_reply *reply)
 	struct admin_versions versions = {.controlplane = "1"};
 
 	(void)context;
-	provider_state.items = 1;
-	finish(reply, &versions, sizeof(versions));
+	finish(reply, &versions, sizeof(versions), 1);
 }
 
 static void provide_stats(void *context, struct admin_reply *reply)
@@ -207,7 +205,7 @@ static void provide_stats(void *context, struct admin_reply *reply)
 	struct api_counter counter = {.kind = API_COUNTER_DROP, .name = "malformed", .value = 9};
 
 	(void)context;
-	finish(reply, &counter, sizeof(counter));
+	finish(reply, &counter, sizeof(counter), provider_state.items);
 }
 
 static void provide_ports(void *context, struct admin_reply *reply)
@@ -215,7 +213,7 @@ static void provide_ports(void *context, struct admin_reply *reply)
 	struct api_port port = {.name = "ring"};
 
 	(void)context;
-	finish(reply, &port, sizeof(port));
+	finish(reply, &port, sizeof(port), provider_state.items);
 }
 
 static void provide_workers(void *context, struct admin_reply *reply)
@@ -223,15 +221,14 @@ static void provide_workers(void *context, struct admin_reply *reply)
 	struct api_worker worker = {.core = 3};
 
 	(void)context;
-	finish(reply, &worker, sizeof(worker));
+	finish(reply, &worker, sizeof(worker), provider_state.items);
 }
 
 static void provide_drain(void *context, const struct api_drain *drain, struct admin_reply *reply)
 {
 	(void)context;
 	provider_state.drain = *drain;
-	provider_state.items = 0;
-	finish(reply, NULL, 0);
+	finish(reply, NULL, 0, 0);
 }
 
 static const struct admin_provider provider = {
@@ -503,12 +500,10 @@ static void test_next_request_waits_for_the_answer_to_the_last(void **state)
 	provider_state.hold = true;
 	assert_true(client_send(fd, 1, ADMIN_PORTS, NULL, 0));
 	assert_true(client_send(fd, 2, ADMIN_WORKERS, NULL, 0));
-	provider_state.items = 0;
 	wait_until_held();
 	provider_state.hold = false;
 	assert_true(client_is_served(other)); // and several turns of the loop
 	assert_int_equal(provider_state.calls, 2);
-	provider_state.items = 0;
 	admin_reply_end(provider_state.held, 0);
 	provider_state.held = NULL;
 	header = client_answer(fd, NULL);
@@ -586,7 +581,6 @@ static void test_peer_that_never_reads_is_dropped(void **state)
 	provider_state.items = 3000;
 	for (uint32_t id = 1; id < 60 && client_send(slow, id, ADMIN_STATS, NULL, 0); id++) {
 		assert_true(client_is_served(good));
-		provider_state.items = 3000;
 		answered++;
 	}
 	assert_true(answered > 2);
@@ -600,7 +594,6 @@ static void test_peer_that_never_reads_is_dropped(void **state)
 	clock_value = uv_now(&loop);
 	clock_frozen = true;
 	for (uint32_t id = 1; id < 4; id++) {
-		provider_state.items = 3000;
 		assert_true(client_send(slow, id, ADMIN_STATS, NULL, 0));
 		assert_true(client_is_served(good));
 	}
