@@ -434,6 +434,24 @@ static void test_udp_lengths(void **state)
 	}
 }
 
+// IP and UDP agree on a datagram that is shorter than its own header, and padding has room for one.
+static void test_udp_shorter_than_its_header(void **state)
+{
+	(void)state;
+	for (unsigned length = 0; length <= 8; length++) {
+		enum headers_verdict expected = length < 8 ? HEADERS_BAD_LENGTH : HEADERS_UDP;
+		struct frame f = ipv4();
+		put16(f.bytes + f.l3 + 2, 20 + length);
+		put16(f.bytes + f.l4 + 4, length);
+		ipv4_checksum_set(&f);
+		assert_verdict(&f, expected);
+		f = ipv6();
+		put16(f.bytes + f.l3 + 4, length);
+		put16(f.bytes + f.l4 + 4, length);
+		assert_verdict(&f, expected);
+	}
+}
+
 static void test_ipv4_protocols(void **state)
 {
 	(void)state;
@@ -546,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_ipv4_lengths),
 		cmocka_unit_test(test_ipv6_lengths),
 		cmocka_unit_test(test_udp_lengths),
+		cmocka_unit_test(test_udp_shorter_than_its_header),
 		cmocka_unit_test(test_ipv4_protocols),
 		cmocka_unit_test(test_ipv6_next_headers),
 		cmocka_unit_test(test_icmp_errors),
