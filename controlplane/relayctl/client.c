@@ -74,7 +74,7 @@ static int next_answer(struct relayctl_client *client, uint32_t type, struct api
 int relayctl_client_ask(struct relayctl_client *client, uint32_t type, const void *request,
 	uint32_t request_size, void *answer, uint32_t size)
 {
-	struct api_frame frame;
+	struct api_frame frame = {0};
 	int rc = send_request(client, type, request, request_size);
 
 	if (rc == 0)
@@ -94,7 +94,7 @@ int relayctl_client_list(
 	struct relayctl_client *client, uint32_t type, uint32_t size, struct relayctl_list *out)
 {
 	struct relayctl_list list = {0};
-	struct api_frame frame;
+	struct api_frame frame = {0};
 	size_t room = 0;
 
 	int rc = send_request(client, type, NULL, 0);
