@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The wiring of node.h.
+#include "controlplane/node.h"
+
+#include "controlplane/status.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { TICK_LAST_MS = 1000 };
+
+static uint64_t now_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
+static uint64_t wall_s(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+// ---- core -> link ----
+
+static void install_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	turn_core_answer(node->core, answer->id, answer->result, now_ms());
+}
+
+static uint32_t core_install(void *context, enum api_type type, const void *payload, uint32_t size)
+{
+	struct node *node = context;
+	return dataplane_link_request(node->link, type, payload, size, install_answered, node);
+}
+
+static void core_send(void *context, const struct api_packet_send *send, const uint8_t *payload)
+{
+	struct node *node = context;
+	dataplane_link_send(node->link, send, payload);
+}
+
+// ---- snapshot ----
+
+static void serving_maybe(struct node *node)
+{
+	if (node->snapshot_done && node->routing_done)
+		node->news(node, NODE_SERVING);
+}
+
+static void snapshot_take(struct node *node);
+
+static void snapshot_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	if (!answer->last) {
+		if (!node->snapshot_again)
+			turn_core_snapshot_item(
+				node->core, (const struct api_snapshot_item *)answer->payload);
+		return;
+	}
+	node->snapshot_running = false;
+	if (answer->result == -ENOTCONN)
+		return;
+	if (answer->result < 0) {
+		dataplane_link_restart(node->link);
+	} else if (node->snapshot_again) {
+		snapshot_take(node);
+	} else {
+		bool first = !node->snapshot_done;
+		node->snapshot_done = true;
+		turn_core_snapshot_end(node->core, now_ms());
+		if (first)
+			serving_maybe(node);
+	}
+}
+
+// The core forgets what it knows of live allocations and counts them anew.
+static void snapshot_take(struct node *node)
+{
+	if (node->snapshot_running) {
+		node->snapshot_again = true;
+		return;
+	}
+	node->snapshot_again = false;
+	turn_core_connected(node->core, &node->hello);
+	turn_core_drain(node->core, node->draining);
+	node->snapshot_running = dataplane_link_request(node->link, API_SNAPSHOT, NULL, 0,
+					 snapshot_answered, node) != 0;
+	if (!node->snapshot_running)
+		dataplane_link_restart(node->link);
+}
+
+// ---- routing ----
+
+static void routing_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	if (answer->result < 0 && answer->result != -ENOTCONN && answer->result != -ENOENT)
+		node->routing_refused++;
+}
+
+static bool routing_emit(void *context, enum api_type type, const void *payload, uint32_t size)
+{
+	struct node *node = context;
+	return dataplane_link_request_bulk(
+		       node->link, type, payload, size, routing_answered, node) != 0;
+}
+
+static void synced_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	if (answer->result == -ENOTCONN)
+		return;
+	node->routing_done = true;
+	serving_maybe(node);
+}
+
+static void routing_synced(void *context)
+{
+	struct node *node = context;
+	// Not bulk: this one has to get through, and follows all that was emitted.
+	if (!dataplane_link_request(node->link, API_ROUTING_SYNCED, NULL, 0, synced_answered, node))
+		dataplane_link_restart(node->link);
+}
+
+static void routing_addresses(void *context, const struct net_address *addresses, size_t count)
+{
+	struct node *node = context;
+	turn_core_local_addresses(node->core, addresses, count);
+	node->addresses_known = true;
+	for (unsigned i = 0; i < node->config->address.listen_count; i++) {
+		bool found = false;
+		for (size_t j = 0; j < count && !found; j++)
+			found = net_address_equal(&node->config->address.listen[i], &addresses[j]);
+		node->listen_missing[i] = !found;
+	}
+}
+
+static void ports_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	if (!answer->last) {
+		const struct api_port *port = (const struct api_port *)answer->payload;
+		if (node->port_count < CONFIG_PORTS_MAX && port->kernel_interface[0]) {
+			char *name = node->ports[node->port_count++];
+			memcpy(name, port->kernel_interface, ROUTES_NAME_SIZE);
+			name[ROUTES_NAME_SIZE - 1] = '\0';
+		}
+		return;
+	}
+	if (answer->result == -ENOTCONN)
+		return;
+	if (answer->result < 0)
+		dataplane_link_restart(node->link);
+	else
+		routes_attach(node->routes, node->ports, node->port_count);
+}
+
+static void ports_ask(struct node *node)
+{
+	node->port_count = 0;
+	if (!dataplane_link_request(node->link, API_PORTS, NULL, 0, ports_answered, node))
+		dataplane_link_restart(node->link);
+}
+
+// ---- link events ----
+
+static void link_is_up(void *context, const struct api_hello_answer *hello)
+{
+	struct node *node = context;
+	bool restarted = node->was_connected && node->hello.instance != hello->instance;
+	node->hello = *hello;
+	node->was_connected = true;
+	node->draining = hello->draining;
+	node->snapshot_done = node->routing_done = false;
+	node->routing_refused = 0;
+	if (restarted)
+		node->news(node, NODE_DATAPLANE_RESTARTED);
+	node->news(node, NODE_CONNECTED);
+	snapshot_take(node);
+	if (dataplane_link_up(node->link))
+		ports_ask(node);
+}
+
+static void link_is_down(void *context)
+{
+	struct node *node = context;
+	node->snapshot_running = node->snapshot_again = false;
+	node->snapshot_done = node->routing_done = false;
+	routes_detach(node->routes);
+	node->news(node, NODE_WAITING);
+}
+
+static void link_punt(void *context, const struct api_punt *punt, const uint8_t *payload)
+{
+	struct node *node = context;
+	turn_core_punt(node->core, punt, payload, now_ms(), wall_s());
+}
+
+static void link_expired(void *context, const struct api_expired *expired)
+{
+	struct node *node = context;
+	turn_core_expired(node->core, expired->allocation_id);
+}
+
+static void link_neighbour_wanted(void *context, const struct api_neighbour_wanted *wanted)
+{
+	struct node *node = context;
+	routes_neighbour_wanted(node->routes, wanted);
+}
+
+static void link_resync(void *context)
+{
+	struct node *node = context;
+	node->resyncs++;
+	snapshot_take(node);
+}
+
+static void link_room(void *context)
+{
+	struct node *node = context;
+	routes_continue(node->routes);
+}
+
+// ---- life ----
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct node *node = timer->data;
+	uint64_t wait = turn_core_tick(node->core, now_ms());
+	if (wait < 1)
+		wait = 1;
+	uv_timer_start(&node->tick, on_tick, wait < TICK_LAST_MS ? wait : TICK_LAST_MS, 0);
+}
+
+static int open_core(struct node *node)
+{
+	const struct turn_output output = {
+		.context = node, .install = core_install, .send = core_send};
+	node->core = turn_core_create(node->config, &output);
+	return node->core ? 0 : -ENOMEM;
+}
+
+static int open_routes(struct node *node)
+{
+	const struct routes_owner owner = {
+		.context = node,
+		.emit = routing_emit,
+		.synced = routing_synced,
+		.addresses = routing_addresses,
+	};
+	return routes_open(node->loop, &owner, &node->routes);
+}
+
+static int open_link(struct node *node)
+{
+	const struct dataplane_link_events events = {
+		.context = node,
+		.up = link_is_up,
+		.down = link_is_down,
+		.punt = link_punt,
+		.expired = link_expired,
+		.neighbour_wanted = link_neighbour_wanted,
+		.resync = link_resync,
+		.room = link_room,
+	};
+	char path[CONFIG_PATH_SIZE * 2];
+	snprintf(path, sizeof(path), "%s/dataplane.sock", node->config->node.run);
+	return dataplane_link_open(node->loop, path, &events, &node->link);
+}
+
+static int open_admin(struct node *node)
+{
+	const struct admin_provider provider = status_provider(node);
+	char path[CONFIG_PATH_SIZE * 2];
+	snprintf(path, sizeof(path), "%s/control.sock", node->config->node.run);
+	return admin_server_open(node->loop, path, &provider, &node->admin);
+}
+
+int node_start(struct node *node, uv_loop_t *loop, const char **what)
+{
+	static const struct {
+		int (*open)(struct node *node);
+		const char *what;
+	} steps[] = {
+		{open_core, "the TURN core"},
+		{open_routes, "the kernel's routing (netlink)"},
+		{open_admin, "control.sock"},
+		{open_link, "the link to the dataplane"},
+	};
+	node->loop = loop;
+	node->started_ms = now_ms();
+	uv_timer_init(loop, &node->tick);
+	node->tick.data = node;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int rc = steps[i].open(node);
+		if (rc) {
+			*what = steps[i].what;
+			return rc;
+		}
+	}
+	uv_timer_start(&node->tick, on_tick, 0, 0);
+	return 0;
+}
+
+void node_stop(struct node *node)
+{
+	if (!uv_is_closing((uv_handle_t *)&node->tick))
+		uv_close((uv_handle_t *)&node->tick, NULL);
+	admin_server_close(node->admin);
+	node->admin = NULL;
+	dataplane_link_close(node->link);
+	routes_close(node->routes);
+}
+
+void node_free(struct node *node)
+{
+	turn_core_free(node->core);
+	sodium_memzero(node, sizeof(*node));
+}
+
+void node_drained(struct node *node, bool on)
+{
+	node->draining = on;
+	turn_core_drain(node->core, on);
+}
+
+const char *node_trouble(const struct node *node)
+{
+	if (!node->link)
+		return "starting";
+	switch (dataplane_link_trouble(node->link)) {
+	case DATAPLANE_LINK_FINE:
+		return "connected";
+	case DATAPLANE_LINK_NO_SOCKET:
+		return "relay-dataplane is not running";
+	case DATAPLANE_LINK_FORBIDDEN:
+		return "not permitted to connect to relay-dataplane: both must run as one user";
+	case DATAPLANE_LINK_BUSY:
+		return "relay-dataplane is connected to another relay-controlplane";
+	case DATAPLANE_LINK_VERSION:
+		return "relay-dataplane is of another version: install both from one package and "
+		       "restart";
+	case DATAPLANE_LINK_BAD_MESSAGE:
+		return "relay-dataplane sent something that cannot be understood: install both "
+		       "programs from one package and restart";
+	case DATAPLANE_LINK_SILENT:
+		return "relay-dataplane does not answer";
+	case DATAPLANE_LINK_CLOSED:
+		return "relay-dataplane closed the connection";
+	}
+	return "unknown";
+}
