@@ -139,8 +139,8 @@ void stun_add_error(struct stun_builder *b, unsigned code, const char *reason)
 	write_u16(p, 0);
 	p[2] = (uint8_t)(code / 100);
 	p[3] = (uint8_t)(code % 100);
-	if (length)
-		memcpy(p + 4, reason, length);
+	// Text on the wire has no terminator. NOLINTNEXTLINE(bugprone-not-null-terminated-result)
+	memcpy(p + 4, reason ? reason : "", length);
 }
 
 void stun_add_fingerprint(struct stun_builder *b)
