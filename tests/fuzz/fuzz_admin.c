@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Any sequence of datagrams on one connection of the admin socket. The input is a row of {length,
+// bytes}; its first byte says who is at the other end. Held: nothing runs before the hello, nothing
+// that changes something runs for a stranger, nothing runs after the connection was to be closed
+// over, and what runs is a whole request of the verb's exact size.
+#include "controlplane/admin/verbs.h"
+#include "dataplane/api/frames.h"
+
+#include <stdlib.h>
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static uint32_t request_size(uint32_t type)
+{
+	return type == ADMIN_HELLO   ? sizeof(struct admin_hello)
+	       : type == ADMIN_DRAIN ? sizeof(struct admin_drain)
+				     : 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = data + size;
+	bool greeted = false;
+
+	if (size == 0)
+		return 0;
+	struct admin_session session = {.uid = *data % 3, .own_uid = 1};
+	bool privileged = session.uid == 0 || session.uid == session.own_uid;
+	require(admin_session_privileged(&session) == privileged);
+	for (data++; data < end;) {
+		struct admin_request request;
+		size_t length = *data++;
+		int error = 1;
+		if (length > (size_t)(end - data))
+			length = (size_t)(end - data);
+		// A copy of its own, so that reading behind it is seen.
+		uint8_t *datagram = malloc(length > 0 ? length : 1);
+		require(datagram != NULL);
+		memcpy(datagram, data, length);
+		enum admin_verdict verdict =
+			admin_session_judge(&session, datagram, length, &request, &error);
+		free(datagram);
+		data += length;
+		require((verdict == ADMIN_RUN) == (error == 0) && error <= 0);
+		if (verdict == ADMIN_CLOSE)
+			return 0;
+		require(length == sizeof(struct api_header) + request_size(request.type));
+		require(request.id != 0);
+		require(greeted == (request.type != ADMIN_HELLO));
+		greeted = true;
+		bool changes = request.type == ADMIN_DRAIN || request.type == ADMIN_UNDRAIN;
+		require((verdict == ADMIN_REFUSE) == (changes && !privileged));
+	}
+	return 0;
+}
