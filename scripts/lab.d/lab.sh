@@ -132,7 +132,7 @@ lab_namespace() {
 	# accept_dad must be set before an interface exists to hold for it.
 	lab_in "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 		net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0 \
-		net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+		net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv6.ip_nonlocal_bind=1
 	ip -n "$LAB_NAME-$1" link set lo up
 }
 
