@@ -46,7 +46,7 @@ static int attached_query(int ifindex, struct attached attached[static MODES])
 	return error;
 }
 
-// Our component of the dispatcher on ifindex, as a new reference; NULL when it has none. Some other
+// Our component of a dispatcher, which owns it; NULL when it has none. Some other
 // component's name, if any, goes into other.
 static struct xdp_program *component_find(
 	struct xdp_multiprog *dispatcher, char other[static STEER_NAME_SIZE])
