@@ -29,7 +29,7 @@ LDFLAGS += $(MODE_FLAGS) -pie -Wl,-z,relro,-z,now
 # Dependencies appear only after scripts/install has run, so they are asked for lazily and once.
 pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
 DPDK_CFLAGS = $(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk)) -DALLOW_EXPERIMENTAL_API
-DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk)
+DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk) -lrte_net_ring
 BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
 LIB_LIBS = -lgnutls -linih -lsodium -lz
 DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd

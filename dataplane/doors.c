@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The doors out of the packet stages (worker.h): each takes an mbuf and either passes it on or
+// counts and frees it. None ever waits: a full ring is a drop. Worker's lcore.
+
+#include "dataplane/dataplane.h"
+#include "dataplane/machine.h"
+#include "dataplane/worker.h"
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <string.h>
+#include <unistd.h>
+
+enum { TRANSMIT_TRIES = 3 };
+
+void worker_drop(struct worker *worker, struct rte_mbuf *mbuf, enum stats_drop reason)
+{
+	worker->stats.drop[reason]++;
+	rte_pktmbuf_free(mbuf);
+}
+
+static void drop_all(
+	struct worker *worker, struct rte_mbuf **mbufs, unsigned count, enum stats_drop reason)
+{
+	if (count == 0)
+		return;
+	worker->stats.drop[reason] += count;
+	rte_pktmbuf_free_bulk(mbufs, count);
+}
+
+static unsigned hand(struct worker *worker, uint16_t to, struct rte_mbuf **mbufs, unsigned count)
+{
+	struct worker_machine *machine = worker->machine;
+	unsigned sent =
+		rte_ring_sp_enqueue_burst(machine->handed_out[to], (void **)mbufs, count, NULL);
+	machine->handed_out_count += sent;
+	return sent;
+}
+
+void machine_flush_port(struct worker *worker, uint16_t port)
+{
+	struct worker_machine *machine = worker->machine;
+	struct machine_transmit *transmit = &machine->transmit[port];
+	uint16_t count = transmit->count, sent = 0;
+	enum stats_drop reason = DROP_transmit_full;
+	if (count == 0)
+		return;
+	transmit->count = 0;
+	if (transmit->own) {
+		// A driver may take fewer than it has room for, while it frees what it has sent.
+		for (unsigned i = 0; i < TRANSMIT_TRIES && sent < count; i++)
+			sent = (uint16_t)(sent + rte_eth_tx_burst(port, transmit->queue,
+							 transmit->mbufs + sent,
+							 (uint16_t)(count - sent)));
+		worker->stats.stage[STAGE_transmit].packets += sent;
+		machine->transmitted += sent;
+	} else {
+		for (uint16_t i = 0; i < count; i++) {
+			struct packet_private *private = rte_mbuf_to_priv(transmit->mbufs[i]);
+			private->kind = PACKET_TRANSMIT;
+			private->worker = (uint8_t)worker->id;
+			private->port = port;
+		}
+		sent = (uint16_t)hand(worker, transmit->owner, transmit->mbufs, count);
+		reason = DROP_handoff_ring_full;
+	}
+	drop_all(worker, transmit->mbufs + sent, (unsigned)(count - sent), reason);
+}
+
+void machine_flush(struct worker *worker)
+{
+	for (uint16_t port = 0; port < worker->machine->port_count; port++)
+		machine_flush_port(worker, port);
+}
+
+void worker_transmit(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)
+{
+	struct worker_machine *machine = worker->machine;
+	if (port >= machine->port_count) {
+		worker_drop(worker, mbuf, DROP_link_down);
+		return;
+	}
+	struct machine_transmit *transmit = &machine->transmit[port];
+	transmit->mbufs[transmit->count++] = mbuf;
+	if (transmit->count == BURST_MAX)
+		machine_flush_port(worker, port);
+}
+
+static struct net_endpoint endpoint(uint8_t family, const uint8_t *bytes, uint16_t port)
+{
+	struct net_endpoint out = {.port = port};
+	out.address = family == NET_IPV4 ? net_address_v4(bytes) : net_address_v6(bytes);
+	return out;
+}
+
+// The mbuf becomes struct api_punt and the payload behind it: what main sends is what lies there.
+void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_allocation_context *context)
+{
+	struct worker_machine *machine = worker->machine;
+	struct api_punt punt = {
+		.source = endpoint(headers->family, headers->source, headers->source_port),
+		.destination =
+			endpoint(headers->family, headers->destination, headers->destination_port),
+		.allocation = *context,
+		.worker = worker->id,
+		.port = port,
+		.length = headers->payload_length,
+	};
+	uint16_t surplus = (uint16_t)(rte_pktmbuf_data_len(mbuf) - headers->payload_offset -
+				      headers->payload_length);
+	if (mbuf->nb_segs != 1 || !rte_pktmbuf_adj(mbuf, headers->payload_offset) ||
+		rte_pktmbuf_trim(mbuf, surplus) != 0 || rte_pktmbuf_headroom(mbuf) < sizeof(punt)) {
+		worker_drop(worker, mbuf, DROP_no_mbuf);
+		return;
+	}
+	memcpy(rte_pktmbuf_prepend(mbuf, sizeof(punt)), &punt, sizeof(punt));
+	struct packet_private *private = rte_mbuf_to_priv(mbuf);
+	private->kind = PACKET_PUNT;
+	private->worker = (uint8_t)worker->id;
+	private->port = port;
+	if (rte_ring_sp_enqueue(machine->punts, mbuf) != 0)
+		worker_drop(worker, mbuf, DROP_punt_ring_full);
+	else
+		machine->ring_doorbell = true;
+}
+
+void worker_to_kernel(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)
+{
+	struct worker_machine *machine = worker->machine;
+	if (port >= machine->port_count || worker->port_has_kernel[port]) {
+		worker_drop(worker, mbuf, DROP_no_kernel_path);
+		return;
+	}
+	struct packet_private *private = rte_mbuf_to_priv(mbuf);
+	private->kind = PACKET_TO_KERNEL;
+	private->worker = (uint8_t)worker->id;
+	private->port = port;
+	if (rte_ring_sp_enqueue(machine->kernel, mbuf) != 0)
+		worker_drop(worker, mbuf, DROP_kernel_ring_full);
+	else
+		machine->ring_doorbell = true;
+}
+
+void worker_hand_off(struct worker *worker, uint16_t owner, struct rte_mbuf *mbuf, uint16_t port)
+{
+	struct worker_machine *machine = worker->machine;
+	if (owner >= WORKERS_MAX || !machine->handed_out[owner]) {
+		worker_drop(worker, mbuf, DROP_not_owner);
+		return;
+	}
+	struct packet_private *private = rte_mbuf_to_priv(mbuf);
+	private->kind = PACKET_HANDED_TO_OWNER;
+	private->worker = (uint8_t)worker->id;
+	private->port = port;
+	if (hand(worker, owner, &mbuf, 1) != 1)
+		worker_drop(worker, mbuf, DROP_handoff_ring_full);
+	else
+		worker->stats.event[EVENT_handoff_out]++;
+}
+
+void worker_want_neighbour(struct worker *worker, const struct api_neighbour_wanted *wanted)
+{
+	struct event event = {.type = API_NEIGHBOUR_WANTED, .neighbour = *wanted};
+	event_ring_put(&worker->machine->events, &event);
+	worker->machine->ring_doorbell = true;
+}
+
+void worker_expired(struct worker *worker, uint64_t allocation_id)
+{
+	struct event event = {
+		.type = API_EXPIRED,
+		.expired = {.allocation_id = allocation_id, .worker = worker->id},
+	};
+	event_ring_put(&worker->machine->events, &event);
+	worker->machine->ring_doorbell = true;
+}
+
+void machine_ring_doorbell(struct worker_machine *machine)
+{
+	struct doorbell *bell = &machine->dataplane->doorbell;
+	machine->ring_doorbell = false;
+	// What was queued must be visible before main's announcement is looked at; main does the
+	// same in the other order, so one of the two sees the other.
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&bell->sleeping, memory_order_relaxed) &&
+		atomic_exchange(&bell->sleeping, false)) {
+		uint64_t one = 1;
+		if (write(bell->fd, &one, sizeof(one)) < 0) {
+			// The counter is full: it is readable already.
+		}
+	}
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The requests of dataplane/api/messages.h: who may make them, how large they are, and what they
+// do. Installs and packets to send become commands for the worker that the request names;
+// everything else is done here at once. Main lcore.
+
+#include "dataplane/connection.h"
+
+#include "dataplane/command.h"
+#include "dataplane/dataplane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+// Sizes are checked before anything looks into a payload.
+static bool size_is_right(const struct api_frame *frame)
+{
+	switch (frame->header.type) {
+	case API_HELLO:
+		return frame->size == sizeof(struct api_hello);
+	case API_ALLOCATION_INSTALL:
+		return frame->size == sizeof(struct api_allocation_install);
+	case API_ALLOCATION_REFRESH:
+	case API_ALLOCATION_REMOVE:
+		return frame->size == sizeof(struct api_allocation_change);
+	case API_PERMISSIONS_INSTALL: {
+		struct api_permissions_install install;
+		if (frame->size < sizeof(install))
+			return false;
+		memcpy(&install, frame->payload, sizeof(install));
+		return install.count >= 1 && install.count <= API_PERMISSIONS_MAX &&
+		       frame->size == sizeof(install) + install.count * sizeof(struct net_address);
+	}
+	case API_CHANNEL_BIND:
+		return frame->size == sizeof(struct api_channel_bind);
+	case API_PACKET_SEND: {
+		struct api_packet_send send;
+		if (frame->size < sizeof(send))
+			return false;
+		memcpy(&send, frame->payload, sizeof(send));
+		return frame->size == sizeof(send) + send.length;
+	}
+	case API_DRAIN:
+		return frame->size == sizeof(struct api_drain);
+	case API_LINK_SET:
+		return frame->size == sizeof(struct api_link_set);
+	case API_LINK_DELETE:
+		return frame->size == sizeof(struct api_link_delete);
+	case API_ROUTE_SET:
+	case API_ROUTE_DELETE:
+		return frame->size == sizeof(struct api_route);
+	case API_NEIGHBOUR_SET:
+	case API_NEIGHBOUR_DELETE:
+		return frame->size == sizeof(struct api_neighbour);
+	case API_SNAPSHOT:
+	case API_ROUTING_SYNCED:
+	case API_COUNTERS:
+	case API_PORTS:
+	case API_WORKERS:
+	case API_GAUGES:
+		return frame->size == 0;
+	default:
+		return false; // unknown, or an event
+	}
+}
+
+static bool needs_control(uint32_t type)
+{
+	return type < API_COUNTERS;
+}
+
+static int answer(struct connection *connection, const struct api_frame *frame, int result)
+{
+	// There is room: connection_work made sure.
+	connection_append_result(connection, frame->header.id, frame->header.type, result);
+	return 0;
+}
+
+// ---- hello ----
+
+static int refuse(struct connection *connection, const struct api_frame *frame, int result)
+{
+	connection->closing = true;
+	return answer(connection, frame, result);
+}
+
+static int hello(struct connection *connection, const struct api_frame *frame)
+{
+	struct dataplane *dataplane = connection->server->dataplane;
+	struct api_server *server = connection->server;
+	struct api_hello hello;
+	memcpy(&hello, frame->payload, sizeof(hello));
+	if (hello.version != API_VERSION)
+		return refuse(connection, frame, -EPROTONOSUPPORT);
+	if (hello.role != API_ROLE_CONTROL && hello.role != API_ROLE_OBSERVER)
+		return refuse(connection, frame, -EINVAL);
+	bool control = hello.role == API_ROLE_CONTROL;
+	if (control ? !connection->may_control : !connection->may_observe)
+		return refuse(connection, frame, -EPERM);
+	if (control && server->control) {
+		if (server->alive(server->control))
+			return answer(connection, frame, -EBUSY);
+		server->control->closing = true;
+	}
+	struct api_hello_answer out = {
+		.version = API_VERSION,
+		.workers = dataplane->worker_count,
+		.ports = dataplane->port_count,
+		.allocations_max = dataplane->config->dataplane.mappings,
+		.instance = dataplane->instance,
+		.uptime_ms = dataplane_now_ms() - dataplane->started_ms,
+		.draining = dataplane->drain.on,
+		.drain_left_ms = dataplane_drain_left(dataplane),
+	};
+	snprintf(out.program_version, sizeof(out.program_version), "%s", VERSION);
+	if (control) {
+		memcpy(out.tag_key, dataplane->tag_key, sizeof(out.tag_key));
+		server->control = connection;
+		next_hops_mark(dataplane->next_hops);
+	}
+	connection->role = hello.role;
+	connection_append(connection, frame->header.id, API_HELLO, &out, sizeof(out), NULL, 0);
+	explicit_bzero(&out, sizeof(out));
+	return 0;
+}
+
+// ---- installs ----
+
+static uint16_t worker_of(const struct api_frame *frame)
+{
+	size_t offset;
+	uint16_t worker;
+	switch (frame->header.type) {
+	case API_ALLOCATION_INSTALL:
+		offset = offsetof(struct api_allocation_install, worker);
+		break;
+	case API_PERMISSIONS_INSTALL:
+		offset = offsetof(struct api_permissions_install, worker);
+		break;
+	case API_CHANNEL_BIND:
+		offset = offsetof(struct api_channel_bind, worker);
+		break;
+	case API_PACKET_SEND:
+		offset = offsetof(struct api_packet_send, worker);
+		break;
+	default:
+		offset = offsetof(struct api_allocation_change, worker);
+		break;
+	}
+	memcpy(&worker, frame->payload + offset, sizeof(worker));
+	return worker;
+}
+
+static int send_command(struct connection *connection, const struct api_frame *frame)
+{
+	struct dataplane *dataplane = connection->server->dataplane;
+	uint32_t type = frame->header.type;
+	bool answered = type != API_PACKET_SEND;
+	uint16_t worker = worker_of(frame);
+	int refusal = 0;
+	if (worker >= dataplane->worker_count)
+		refusal = -EINVAL;
+	else if (frame->size > COMMAND_PAYLOAD_MAX)
+		refusal = -EMSGSIZE;
+	else if (type == API_ALLOCATION_INSTALL && dataplane->drain.on)
+		refusal = -ESHUTDOWN;
+	if (refusal)
+		return answered ? answer(connection, frame, refusal) : 0;
+	struct command_lane *lane = &dataplane->workers[worker]->machine->lane;
+	struct command *command = command_take(lane);
+	if (!command)
+		return -EAGAIN;
+	command->kind = answered ? COMMAND_INSTALL : COMMAND_SEND;
+	command->type = type;
+	command->id = frame->header.id;
+	command->connection = answered ? connection->serial : 0;
+	command->worker = worker;
+	command->size = frame->size;
+	memcpy(command->payload, frame->payload, frame->size);
+	connection->outstanding += answered;
+	command_submit(lane, command);
+	return 0;
+}
+
+// ---- snapshot: one worker after the other, a slot's worth of items at a time ----
+
+void request_snapshot_continue(struct connection *connection)
+{
+	struct dataplane *dataplane = connection->server->dataplane;
+	struct connection_stream *stream = &connection->stream;
+	if (stream->asked || connection_room(connection) < CONNECTION_ANSWER_RESERVE)
+		return;
+	if (stream->worker == dataplane->worker_count) {
+		connection_append(connection, stream->id, API_SNAPSHOT, NULL, 0, NULL, 0);
+		memset(stream, 0, sizeof(*stream));
+		return;
+	}
+	struct command_lane *lane = &dataplane->workers[stream->worker]->machine->lane;
+	struct command *command = command_take(lane);
+	if (!command)
+		return;
+	command->kind = COMMAND_SNAPSHOT;
+	command->type = API_SNAPSHOT;
+	command->id = stream->id;
+	command->connection = connection->serial;
+	command->worker = stream->worker;
+	command->position = stream->position;
+	command->size = 0;
+	stream->asked = true;
+	connection->outstanding++;
+	command_submit(lane, command);
+}
+
+static void snapshot_completed(struct connection *connection, const struct command *command)
+{
+	struct connection_stream *stream = &connection->stream;
+	const struct api_snapshot_item *items = (const void *)command->payload;
+	stream->asked = false;
+	for (int32_t i = 0; i < command->result; i++)
+		connection_append(
+			connection, stream->id, API_SNAPSHOT, &items[i], sizeof(*items), NULL, 0);
+	stream->position = command->position;
+	if (command->result == 0) {
+		stream->worker++;
+		stream->position = 0;
+	}
+}
+
+void connection_completed(struct connection *connection, const struct command *command)
+{
+	connection->outstanding--;
+	if (command->kind == COMMAND_SNAPSHOT)
+		snapshot_completed(connection, command);
+	else
+		connection_append_result(connection, command->id, command->type, command->result);
+}
+
+// ---- what main does itself ----
+
+static int drain(struct dataplane *dataplane, const struct api_frame *frame)
+{
+	struct api_drain drain;
+	memcpy(&drain, frame->payload, sizeof(drain));
+	if (drain.on > 1)
+		return -EINVAL;
+	dataplane->drain = (struct drain){
+		.on = drain.on,
+		.has_deadline = drain.on && drain.deadline_ms != UINT32_MAX,
+		.deadline_ms = dataplane_now_ms() + drain.deadline_ms,
+	};
+	return 0;
+}
+
+static int routing(struct next_hops *next_hops, const struct api_frame *frame)
+{
+	union {
+		struct api_link_set link;
+		struct api_link_delete unlink;
+		struct api_route route;
+		struct api_neighbour neighbour;
+	} in;
+	memset(&in, 0, sizeof(in));
+	memcpy(&in, frame->payload, frame->size);
+	switch (frame->header.type) {
+	case API_LINK_SET:
+		if (memchr(in.link.port_interface, 0, sizeof(in.link.port_interface)) == NULL)
+			return -EINVAL;
+		return next_hops_link_set(next_hops, &in.link);
+	case API_LINK_DELETE:
+		return next_hops_link_delete(next_hops, in.unlink.ifindex);
+	case API_ROUTE_SET:
+		if (in.route.count > API_NEXT_HOPS_MAX)
+			return -EINVAL;
+		return next_hops_route_set(next_hops, &in.route);
+	case API_ROUTE_DELETE:
+		return next_hops_route_delete(next_hops, &in.route.prefix);
+	case API_NEIGHBOUR_SET:
+		return next_hops_neighbour_set(next_hops, &in.neighbour);
+	case API_NEIGHBOUR_DELETE: {
+		int result = next_hops_neighbour_delete(next_hops, &in.neighbour);
+		explicit_bzero(&in, sizeof(in));
+		return result;
+	}
+	default:
+		next_hops_sweep(next_hops);
+		return 0;
+	}
+}
+
+int request_execute(struct connection *connection, const struct api_frame *frame)
+{
+	struct dataplane *dataplane = connection->server->dataplane;
+	uint32_t type = frame->header.type;
+	if (frame->header.length < 0 || !size_is_right(frame) ||
+		(frame->header.id == 0 && type != API_PACKET_SEND) ||
+		(connection->role == 0) != (type == API_HELLO))
+		return -EBADMSG;
+	if (type == API_HELLO)
+		return hello(connection, frame);
+	if (needs_control(type) && connection->role != API_ROLE_CONTROL)
+		return answer(connection, frame, -EPERM);
+	switch (type) {
+	case API_ALLOCATION_INSTALL:
+	case API_ALLOCATION_REFRESH:
+	case API_ALLOCATION_REMOVE:
+	case API_PERMISSIONS_INSTALL:
+	case API_CHANNEL_BIND:
+	case API_PACKET_SEND:
+		return send_command(connection, frame);
+	case API_SNAPSHOT:
+	case API_COUNTERS:
+	case API_PORTS:
+	case API_WORKERS:
+		connection->stream =
+			(struct connection_stream){.id = frame->header.id, .type = type};
+		if (type == API_SNAPSHOT)
+			request_snapshot_continue(connection);
+		else
+			reading_continue(connection);
+		return 0;
+	case API_GAUGES:
+		reading_gauges(connection, frame->header.id);
+		return 0;
+	case API_DRAIN:
+		return answer(connection, frame, drain(dataplane, frame));
+	default:
+		return answer(connection, frame, routing(dataplane->next_hops, frame));
+	}
+}

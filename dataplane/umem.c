@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames in the fill ring of an AF_XDP socket; see umem.h.
+
+#include "dataplane/umem.h"
+
+#include "dataplane/launder.h"
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <linux/if_xdp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	SOCKETS_MAX = 1024,
+	// Of an address in unaligned mode: the upper bits are an offset into the frame.
+	OFFSET_SHIFT = 48,
+};
+
+static bool is_xdp(int fd)
+{
+	int domain;
+	socklen_t size = sizeof(domain);
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_XDP;
+}
+
+void umem_sockets_note(struct umem_sockets *sockets)
+{
+	memset(sockets, 0, sizeof(*sockets));
+	for (int fd = 0; fd < SOCKETS_MAX; fd++)
+		if (is_xdp(fd))
+			sockets->open[fd / 64] |= 1ull << (fd % 64);
+}
+
+// The mapping of the socket's fill ring. Its length is rounded up to whole pages.
+static void *find_mapping(uint64_t inode, size_t *length)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	void *found = NULL;
+	if (!maps)
+		return NULL;
+	while (!found && fgets(line, sizeof(line), maps)) {
+		uint64_t start, end, offset, number;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64, &start,
+			    &end, &offset, &number) == 4 &&
+			number == inode && offset == XDP_UMEM_PGOFF_FILL_RING &&
+			strstr(line, "socket:[")) {
+			found = (void *)(uintptr_t)start;
+			*length = end - start;
+		}
+	}
+	fclose(maps);
+	return found;
+}
+
+int umem_find(struct umem *umem, const struct umem_sockets *before, struct rte_mempool *pool)
+{
+	struct xdp_mmap_offsets offsets;
+	socklen_t size = sizeof(offsets);
+	struct stat status;
+	size_t length;
+	int fd = 0;
+	memset(umem, 0, sizeof(*umem));
+	while (fd < SOCKETS_MAX && ((before->open[fd / 64] >> (fd % 64)) & 1 || !is_xdp(fd)))
+		fd++;
+	if (fd == SOCKETS_MAX || fstat(fd, &status) != 0 ||
+		getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0 ||
+		size != sizeof(offsets))
+		return -ENOENT;
+	uint8_t *ring = find_mapping(status.st_ino, &length);
+	if (!ring || offsets.fr.desc >= length)
+		return -ENOENT;
+	// A power of two of entries; less than a page is lost to rounding, and a ring of 512 or
+	// more entries fills a page, so the largest that fits is the true one.
+	uint32_t entries = 1;
+	while (offsets.fr.desc + entries * 2 * sizeof(uint64_t) <= length)
+		entries *= 2;
+	struct rte_mempool_memhdr *memory = STAILQ_FIRST(&pool->mem_list);
+	umem->pool = pool;
+	umem->base = (uint8_t *)((uintptr_t)memory->addr & ~((uintptr_t)getpagesize() - 1));
+	umem->consumer = (const uint32_t *)(ring + offsets.fr.consumer);
+	umem->producer = (const uint32_t *)(ring + offsets.fr.producer);
+	umem->addresses = (const uint64_t *)(ring + offsets.fr.desc);
+	umem->mask = entries - 1;
+	return 0;
+}
+
+static void clean(struct umem *umem, uint32_t index)
+{
+	uint64_t address = umem->addresses[index & umem->mask];
+	address &= (1ull << OFFSET_SHIFT) - 1;
+	launder_mbuf((struct rte_mbuf *)(umem->base + address + umem->pool->header_size));
+}
+
+unsigned umem_launder(struct umem *umem, bool silent)
+{
+	if (umem->mask == 0)
+		return 0;
+	uint32_t consumer = __atomic_load_n(umem->consumer, __ATOMIC_ACQUIRE);
+	uint32_t producer = *umem->producer;
+	unsigned count = 0;
+	// Indices are free running, so distances are taken modulo 2^32.
+	if ((int32_t)(umem->cursor - (consumer + UMEM_DISTANCE)) < 0) {
+		umem->cursor = consumer + UMEM_DISTANCE;
+		umem->near = umem->cursor;
+	}
+	while (count < UMEM_BATCH && (int32_t)(producer - umem->cursor) > 0) {
+		clean(umem, umem->cursor++);
+		count++;
+	}
+	if (!silent || count)
+		return count;
+	while (count < UMEM_BATCH && (int32_t)(umem->near - consumer) > 0 &&
+		(int32_t)(producer - consumer) > 0) {
+		clean(umem, --umem->near);
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker lcore's loop: receive, run the stages, take in what others handed over, execute main's
+// commands, expire, transmit; and when there was nothing to do, launder and rest.
+//
+// One turn costs no system call of ours as long as packets come (the drivers' own aside), takes no
+// lock, and reads the TSC once, plus once per received burst. Nothing here waits for anybody.
+
+#include "dataplane/dataplane.h"
+#include "dataplane/machine.h"
+#include "dataplane/sandbox.h"
+#include "dataplane/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
+
+#include <sys/prctl.h>
+
+#include <time.h>
+
+enum {
+	COMMAND_BUDGET = 32,
+	EXPIRY_BUDGET = 64,
+	EXPIRY_INTERVAL_US = 100,
+	// Empty turns before the first nap, and what naps grow by.
+	NAP_AFTER_TURNS = 64,
+	NAP_STEP_NS = 2000,
+	NAP_MAX_NS = 80000,
+};
+
+// A driver that takes the VLAN tag out of the frame tells it aside; the stages parse frames.
+static uint16_t restore_tags(struct worker *worker, struct rte_mbuf **mbufs, uint16_t count)
+{
+	uint16_t kept = 0;
+	for (uint16_t i = 0; i < count; i++) {
+		if ((mbufs[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) &&
+			rte_vlan_insert(&mbufs[i]) != 0) {
+			worker_drop(worker, mbufs[i], DROP_no_mbuf);
+			continue;
+		}
+		mbufs[i]->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
+		mbufs[kept++] = mbufs[i];
+	}
+	return kept;
+}
+
+static unsigned receive(struct worker *worker, const struct machine_queue *queue, uint64_t *now)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	uint16_t count = rte_eth_rx_burst(queue->port, queue->queue, mbufs, BURST_MAX);
+	if (count == 0)
+		return 0;
+	unsigned received = count;
+	worker->machine->received += count;
+	if (queue->vlan_reported)
+		count = restore_tags(worker, mbufs, count);
+	uint64_t after = rte_rdtsc();
+	worker->stats.stage[STAGE_receive].packets += received;
+	worker->stats.stage[STAGE_receive].cycles += after - *now;
+	*now = after;
+	if (count)
+		pipeline_run(worker, queue->port, mbufs, count, after);
+	return received;
+}
+
+// Frames for our queues go out; what belongs to our mappings goes through the stages.
+static void take_in(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint64_t now)
+{
+	struct rte_mbuf *handed[BURST_MAX];
+	uint16_t handed_count = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const struct packet_private *private = rte_mbuf_to_priv(mbufs[i]);
+		if (private->kind == PACKET_TRANSMIT)
+			worker_transmit(worker, mbufs[i], private->port);
+		else
+			handed[handed_count++] = mbufs[i];
+	}
+	if (handed_count)
+		pipeline_handed(worker, handed, handed_count, now);
+}
+
+static unsigned take_ring(struct worker *worker, struct rte_ring *ring, uint64_t now)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	unsigned count = rte_ring_sc_dequeue_burst(ring, (void **)mbufs, BURST_MAX, NULL);
+	if (count)
+		take_in(worker, mbufs, count, now);
+	return count;
+}
+
+static unsigned inbound(struct worker *worker, uint64_t now)
+{
+	struct worker_machine *machine = worker->machine;
+	unsigned count = 0;
+	for (unsigned i = 0; i < machine->dataplane->worker_count; i++)
+		if (machine->handed_in[i])
+			count += take_ring(worker, machine->handed_in[i], now);
+	machine->handed_in_count += count;
+	return count + take_ring(worker, machine->from_main, now);
+}
+
+static unsigned turn(struct worker *worker, uint64_t now, uint64_t *next_expiry)
+{
+	struct worker_machine *machine = worker->machine;
+	unsigned packets = 0;
+	for (unsigned i = 0; i < machine->queue_count; i++)
+		packets += receive(worker, &machine->queues[i], &now);
+	packets += inbound(worker, now);
+	packets += command_execute(worker, &machine->lane, now, COMMAND_BUDGET);
+	pipeline_held(worker, now);
+	if (now >= *next_expiry) {
+		*next_expiry = now + rte_get_tsc_hz() / 1000000 * EXPIRY_INTERVAL_US;
+		packets += expiry_scan(worker, now, EXPIRY_BUDGET);
+	}
+	machine_flush(worker);
+	if (packets && !command_lane_idle(&machine->lane))
+		machine->ring_doorbell = true;
+	if (machine->ring_doorbell)
+		machine_ring_doorbell(machine);
+	return packets;
+}
+
+// Naps grow with silence up to the bound, so a first packet after silence waits that long at most,
+// and a stream of packets never meets one.
+static void rest(const struct dataplane *dataplane, unsigned empty_turns)
+{
+	if (dataplane->config->dataplane.idle == CONFIG_IDLE_POLL ||
+		empty_turns < NAP_AFTER_TURNS) {
+		rte_pause();
+		return;
+	}
+	long length = (long)(empty_turns - NAP_AFTER_TURNS) * NAP_STEP_NS;
+	struct timespec nap = {.tv_nsec = length > NAP_MAX_NS ? NAP_MAX_NS : length};
+	nanosleep(&nap, NULL);
+}
+
+int worker_run(void *argument)
+{
+	struct worker *worker = argument;
+	struct worker_machine *machine = worker->machine;
+	struct dataplane *dataplane = machine->dataplane;
+	uint64_t next_expiry = 0, last = rte_rdtsc();
+	unsigned empty_turns = 0;
+	prctl(PR_SET_TIMERSLACK, 1000ul);
+	sandbox_thread();
+	while (!atomic_load_explicit(&dataplane->stop, memory_order_relaxed)) {
+		uint64_t now = rte_rdtsc();
+		if (empty_turns)
+			machine->idle_cycles += now - last;
+		else
+			machine->busy_cycles += now - last;
+		last = now;
+		if (turn(worker, now, &next_expiry)) {
+			empty_turns = 0;
+			launder_dirty(&machine->launder, now);
+			continue;
+		}
+		if (empty_turns < 1u << 20)
+			empty_turns++;
+		launder_idle(worker, now);
+		rest(dataplane, empty_turns);
+	}
+	machine_flush(worker);
+	return 0;
+}
