@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { RELAYCTL_TEXT_SIZE = 32 };
+enum { RELAYCTL_TEXT_SIZE = 64 };
 
 // Each writes into text and returns it.
 // 1234567 -> "1,234,567"
