@@ -181,6 +181,15 @@ static int read_options(int argc, char **argv, struct relayctl_options *options,
 	return -1;
 }
 
+// The answer must have reached stdout, or nothing was done.
+static int finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "relayctl: cannot write the answer: %s\n", strerror(errno));
+	return RELAYCTL_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct relayctl_options options = {.delay_s = 1};
@@ -189,7 +198,7 @@ int main(int argc, char **argv)
 
 	int code = read_options(argc, argv, &options, &given);
 	if (code >= 0)
-		return code;
+		return finish(code);
 	if (optind == argc)
 		return wrong_usage("no verb given", NULL);
 	const struct verb *verb = find_verb(argv[optind]);
@@ -209,10 +218,5 @@ int main(int argc, char **argv)
 		find_socket(path);
 		options.socket = path;
 	}
-	code = verb->run(&options);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "relayctl: cannot write the answer: %s\n", strerror(errno));
-		return RELAYCTL_FAILED;
-	}
-	return code;
+	return finish(verb->run(&options));
 }
