@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The order of the stages: parse, classify, one of six ways, transmit; one way, no turning back.
+// Only a hairpinned packet goes through the peer's side in a second, shorter pass, which cannot
+// make another. Owner worker; nothing here blocks, allocates or logs.
+#include "dataplane/stage/datagram.h"
+#include "dataplane/stage/guard.h"
+#include "dataplane/stage/pass.h"
+#include "dataplane/stage/transmit.h"
+#include "dataplane/table/held.h"
+#include "dataplane/table/own_addresses.h"
+#include "dataplane/table/relay_ports.h"
+
+#include <errno.h>
+
+static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, uint64_t now)
+{
+	pass->burst.worker = worker;
+	pass->burst.now = now;
+	pass->burst.port = port;
+	pass->burst.count = 0;
+	pass->tick = ticks_of(now);
+	pass->binding.count = pass->channel_data.count = pass->send.count = 0;
+	pass->punt.count = pass->peer.count = pass->icmp.count = 0;
+	pass->out_count = pass->hairpin_count = 0;
+}
+
+// Frames that are peers' whatever they look like: handed over by another worker, or hairpinned.
+static void classify_peers(struct pass *pass)
+{
+	struct worker *worker = pass->burst.worker;
+	for (unsigned i = 0; i < pass->burst.count; i++) {
+		const struct headers *h = &pass->burst.headers[i];
+		unsigned own = own_address_find(worker->addresses, h->family, h->destination);
+		pass->own[i] = (uint8_t)own;
+		if (own == OWN_ADDRESS_NONE)
+			pass_drop(pass, i, DROP_not_ours);
+		else if (pass->burst.verdict[i] == HEADERS_ICMP_ERROR)
+			pass_list_add(&pass->icmp, i);
+		// Own address, but neither a client's nor a peer's way in: our listen port, or the
+		// host's own services, which a relay must not reach for its clients.
+		else if (!relay_ports_contains(worker->relay_ports, own, h->destination_port))
+			pass_drop(pass, i, DROP_not_ours);
+		else
+			pass_list_add(&pass->peer, i);
+	}
+}
+
+static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t start)
+{
+	struct worker *worker = pass->burst.worker;
+	if (pass->peer.count) {
+		stage_peer_to_client(pass, hand_off);
+		start = pass_count(worker, STAGE_peer_to_client, pass->peer.count, start);
+	}
+	if (pass->icmp.count) {
+		stage_icmp_error(pass, hand_off);
+		start = pass_count(worker, STAGE_peer_to_client, pass->icmp.count, start);
+	}
+	if (pass->out_count) {
+		stage_transmit(pass);
+		start = pass_count(worker, STAGE_transmit, pass->out_count, start);
+	}
+	return start;
+}
+
+static void peers_only(struct pass *pass, bool hand_off)
+{
+	uint64_t start = rte_rdtsc();
+	stage_parse(pass);
+	classify_peers(pass);
+	start = pass_count(pass->burst.worker, STAGE_classify, pass->burst.count, start);
+	peers_and_transmit(pass, hand_off, start);
+}
+
+static __attribute__((noinline)) void hairpin_run(
+	struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint64_t now)
+{
+	struct pass pass;
+	pass_begin(&pass, worker, API_NO_PORT, now);
+	memcpy(pass.burst.mbufs, mbufs, count * sizeof(mbufs[0]));
+	pass.burst.count = (uint16_t)count;
+	peers_only(&pass, true);
+}
+
+static void burst_run(
+	struct worker *worker, uint16_t port, struct rte_mbuf **mbufs, unsigned count, uint64_t now)
+{
+	struct pass pass;
+	pass_begin(&pass, worker, port, now);
+	memcpy(pass.burst.mbufs, mbufs, count * sizeof(mbufs[0]));
+	pass.burst.count = (uint16_t)count;
+	worker->stats.stage[STAGE_receive].packets += count;
+	uint64_t start = rte_rdtsc();
+	stage_parse(&pass);
+	start = pass_count(worker, STAGE_parse, count, start);
+	stage_classify(&pass);
+	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
+	if (pass.channel_data.count) {
+		stage_client_to_peer(&pass);
+		start = pass_count(worker, STAGE_client_to_peer, pass.channel_data.count, start);
+	}
+	if (pass.send.count) {
+		stage_send_indication(&pass);
+		start = pass_count(worker, STAGE_client_to_peer, pass.send.count, start);
+	}
+	if (pass.binding.count) {
+		stage_binding_reply(&pass);
+		start = pass_count(worker, STAGE_binding_reply, pass.binding.count, start);
+	}
+	if (pass.punt.count) {
+		stage_punt(&pass);
+		start = pass_count(worker, STAGE_punt, pass.punt.count, start);
+	}
+	peers_and_transmit(&pass, true, start);
+	if (pass.hairpin_count)
+		hairpin_run(worker, pass.hairpin, pass.hairpin_count, now);
+}
+
+void pipeline_run(
+	struct worker *worker, uint16_t port, struct rte_mbuf **mbufs, uint16_t count, uint64_t now)
+{
+	for (unsigned done = 0; done < count; done += BURST_MAX) {
+		unsigned part = count - done < BURST_MAX ? count - done : BURST_MAX;
+		burst_run(worker, port, mbufs + done, part, now);
+	}
+}
+
+static void handed_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint64_t now)
+{
+	struct pass pass;
+	pass_begin(&pass, worker, API_NO_PORT, now);
+	for (unsigned i = 0; i < count; i++) {
+		const struct packet_private *private = rte_mbuf_to_priv(mbufs[i]);
+		switch (private->kind) {
+		case PACKET_TRANSMIT:
+			worker_transmit(worker, mbufs[i], private->port);
+			break;
+		case PACKET_ROUTE:
+			transmit_unrouted(worker, mbufs[i], 0, now);
+			break;
+		default:
+			pass.burst.mbufs[pass.burst.count++] = mbufs[i];
+		}
+	}
+	worker->stats.stage[STAGE_handed_in].packets += count;
+	// Whoever does not own it now drops it: a packet is handed over once.
+	if (pass.burst.count)
+		peers_only(&pass, false);
+}
+
+void pipeline_handed(struct worker *worker, struct rte_mbuf **mbufs, uint16_t count, uint64_t now)
+{
+	for (unsigned done = 0; done < count; done += BURST_MAX) {
+		unsigned part = count - done < BURST_MAX ? count - done : BURST_MAX;
+		handed_run(worker, mbufs + done, part, now);
+	}
+}
+
+int pipeline_send(struct worker *worker, const struct api_packet_send *send, const uint8_t *payload,
+	uint64_t now)
+{
+	unsigned family = send->source.address.family;
+	if ((family != NET_IPV4 && family != NET_IPV6) ||
+		family != send->destination.address.family || send->destination.port == 0 ||
+		own_address_find(worker->addresses, family, send->source.address.bytes) ==
+			OWN_ADDRESS_NONE)
+		return -EINVAL;
+	unsigned headers = (family == NET_IPV4 ? HEADERS_IPV4_LENGTH : HEADERS_IPV6_LENGTH) +
+			   HEADERS_UDP_LENGTH;
+	if (send->flags & API_SEND_UNAUTHENTICATED &&
+		!guard_reply(worker->guard, send->destination.address.bytes, family,
+			headers + send->length, ticks_of(now))) {
+		worker->stats.drop[DROP_reply_budget]++;
+		return -EAGAIN;
+	}
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(worker->pool);
+	if (mbuf == NULL)
+		return -ENOBUFS;
+	uint8_t *p = (uint8_t *)rte_pktmbuf_append(mbuf, send->length);
+	if (p == NULL) {
+		rte_pktmbuf_free(mbuf);
+		return -EMSGSIZE;
+	}
+	memcpy(p, payload, send->length);
+	struct datagram out = {
+		.source = send->source.address.bytes,
+		.destination = send->destination.address.bytes,
+		.source_port = send->source.port,
+		.destination_port = send->destination.port,
+		.family = (uint8_t)family,
+		.ttl = DATAGRAM_TTL,
+		.identification = (uint16_t)++worker->mappings->ipv4_identification,
+	};
+	if (!datagram_wrap(mbuf, &out, DATAGRAM_COMPUTE)) {
+		rte_pktmbuf_free(mbuf);
+		return -ENOBUFS;
+	}
+	transmit_unrouted(worker, mbuf, (uint32_t)send->destination.port * 0x9E3779B1u, now);
+	return 0;
+}
+
+// A place whose neighbour may be known now is emptied through transmit_unrouted, which sends, or
+// holds again what is still unknown (in the same place: it is freed last).
+static void place_retry(
+	struct worker *worker, struct held_neighbour *place, bool expired, uint64_t now)
+{
+	struct rte_mbuf *mbufs[HELD_PER_NEIGHBOUR];
+	unsigned count = place->count;
+	uint32_t flow = place->flow;
+	memcpy(mbufs, place->mbufs, count * sizeof(mbufs[0]));
+	place->count = 0;
+	if (expired) {
+		worker->mappings->held->used--;
+		explicit_bzero(place, sizeof(*place));
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (expired)
+			worker_drop(worker, mbufs[i], DROP_neighbour_unresolved);
+		else
+			transmit_unrouted(worker, mbufs[i], flow, now);
+	}
+}
+
+void pipeline_held(struct worker *worker, uint64_t now)
+{
+	struct held_packets *held = worker->mappings->held;
+	if (held->used == 0)
+		return;
+	uint32_t epoch =
+		atomic_load_explicit(&worker->next_hops->neighbours_epoch, memory_order_acquire);
+	bool changed = epoch != held->tried_epoch;
+	held->tried_epoch = epoch;
+	for (unsigned i = 0; i < HELD_NEIGHBOURS; i++) {
+		struct held_neighbour *place = &held->neighbours[i];
+		if (place->wanted.ifindex == 0)
+			continue;
+		bool expired = ticks_passed(place->deadline, ticks_of(now));
+		bool any = place->wanted.ifindex == HELD_ANY_NEIGHBOUR;
+		if (expired || changed || any)
+			place_retry(worker, place, expired, now);
+	}
+}

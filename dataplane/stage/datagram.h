@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Putting UDP and IP headers before a payload, and the sums that incremental checksums need
+// (RFC 1624; ARCHITECTURE section 8 for partial ones). Functions over one packet; any thread.
+#pragma once
+
+#include "lib/wire/checksum.h"
+#include "lib/wire/headers.h"
+
+#include <rte_mbuf.h>
+
+#include <stdbool.h>
+
+// What goes into the headers. Addresses are 4 or 16 bytes, outside of the mbuf that is written.
+struct datagram {
+	const uint8_t *source, *destination;
+	uint16_t source_port, destination_port;
+	uint8_t family, ttl, tos;
+	bool dont_fragment;
+	uint16_t identification;
+	uint32_t flow_label;
+};
+
+enum {
+	DATAGRAM_TTL = 64, // of datagrams that begin here
+	// Instead of a checksum: compute it over everything.
+	DATAGRAM_COMPUTE = 0x10000,
+};
+
+// How to get the outgoing UDP checksum.
+enum datagram_checksum {
+	DATAGRAM_WHOLE,   // received whole: update it
+	DATAGRAM_PARTIAL, // only the pseudo-header's sum, from a sender with offload: compute
+	DATAGRAM_ABSENT,  // zero, IPv4 only
+};
+
+static inline uint16_t datagram_be16(uint32_t value)
+{
+	return __builtin_bswap16((uint16_t)value);
+}
+
+static inline size_t datagram_address_length(unsigned family)
+{
+	return family == NET_IPV4 ? 4 : 16;
+}
+
+// Unfolded sum of the pseudo-header; both families' sum to the same form (RFC 8200 8.1).
+static inline uint64_t datagram_pseudo_sum(
+	const uint8_t *source, const uint8_t *destination, unsigned family, unsigned udp_length)
+{
+	size_t length = datagram_address_length(family);
+	return checksum_sum(source, length) + checksum_sum(destination, length) +
+	       datagram_be16(17) + datagram_be16(udp_length);
+}
+
+static inline uint16_t datagram_udp_checksum(const uint8_t *frame, const struct headers *h)
+{
+	uint16_t checksum;
+	memcpy(&checksum, frame + h->l4_offset + 6, 2);
+	return checksum;
+}
+
+static inline enum datagram_checksum datagram_checksum_kind(
+	const uint8_t *frame, const struct headers *h, uint16_t *checksum)
+{
+	*checksum = datagram_udp_checksum(frame, h);
+	if (*checksum == 0)
+		return DATAGRAM_ABSENT;
+	// A whole checksum equals the pseudo-header's sum once in 65536 packets; computing it anew
+	// is right then too.
+	uint64_t sum = datagram_pseudo_sum(h->source, h->destination, h->family, h->l4_length);
+	return checksum_fold(sum) == *checksum ? DATAGRAM_PARTIAL : DATAGRAM_WHOLE;
+}
+
+// For datagrams that end here: false when the checksum is wrong (or absent over IPv6, RFC 8200
+// 8.1). A partial one promises nothing and is believed, as the kernel does.
+bool datagram_checksum_right(const uint8_t *frame, const struct headers *h);
+
+// An IPv4 or IPv6 header at p. length: of the whole IP packet.
+void datagram_write_ip(uint8_t *p, const struct datagram *d, uint8_t protocol, unsigned length);
+
+// The mbuf's data is the payload; prepends UDP and IP. checksum: as stored, or DATAGRAM_COMPUTE.
+// False: no headroom, the mbuf is unchanged.
+bool datagram_wrap(struct rte_mbuf *mbuf, const struct datagram *datagram, uint32_t checksum);
+
+// Cuts the mbuf down to `length` bytes at `offset` of its data and forgets offload flags.
+static inline void datagram_cut(struct rte_mbuf *mbuf, unsigned offset, unsigned length)
+{
+	mbuf->data_off = (uint16_t)(mbuf->data_off + offset);
+	mbuf->data_len = (uint16_t)length;
+	mbuf->pkt_len = length;
+	mbuf->ol_flags = 0;
+	mbuf->packet_type = 0;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One pass of a burst through the stages: the packets, the lists that classify sorts them into, and
+// what leaves. Every mbuf of the burst is in exactly one list, then in `out`, in `hairpin`, or gone
+// through one of the doors out of worker.h. Lives on the stack of pipeline.c; owner worker.
+#pragma once
+
+#include "dataplane/burst.h"
+#include "dataplane/table/mappings.h"
+#include "dataplane/table/next_hops.h"
+#include "dataplane/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+// Positions in the burst.
+struct pass_list {
+	unsigned count;
+	uint8_t at[BURST_MAX];
+};
+
+// An IP packet and the Ethernet header to put before it. header_length 0: the frame is finished.
+struct pass_out {
+	struct rte_mbuf *mbuf;
+	struct next_hop_view hop;
+};
+
+struct pass {
+	struct burst burst;
+	uint32_t tick;             // burst.now in ticks
+	uint8_t own[BURST_MAX];    // index of the listen address it was sent to
+	uint8_t server[BURST_MAX]; // client side: struct allocation's `server`
+	struct pass_list binding, channel_data, send, punt, peer, icmp;
+	unsigned out_count;
+	struct pass_out out[BURST_MAX];
+	// Rewritten as if the peer had sent them; peer_to_client takes them in a second pass.
+	unsigned hairpin_count;
+	struct rte_mbuf *hairpin[BURST_MAX];
+};
+
+static inline void pass_list_add(struct pass_list *list, unsigned at)
+{
+	list->at[list->count++] = (uint8_t)at;
+}
+
+static inline uint8_t *pass_frame(const struct pass *pass, unsigned at)
+{
+	return rte_pktmbuf_mtod(pass->burst.mbufs[at], uint8_t *);
+}
+
+static inline void pass_drop(struct pass *pass, unsigned at, enum stats_drop reason)
+{
+	worker_drop(pass->burst.worker, pass->burst.mbufs[at], reason);
+}
+
+// Counts what a stage did since `start` and returns the new start.
+static inline uint64_t pass_count(
+	struct worker *worker, enum stats_stage stage, unsigned packets, uint64_t start)
+{
+	uint64_t now = rte_rdtsc();
+	worker->stats.stage[stage].packets += packets;
+	worker->stats.stage[stage].cycles += now - start;
+	return now;
+}
+
+// ---- the stages, in their order ----
+
+void stage_parse(struct pass *pass);
+void stage_classify(struct pass *pass);
+void stage_binding_reply(struct pass *pass);
+void stage_punt(struct pass *pass);
+void stage_client_to_peer(struct pass *pass);
+void stage_send_indication(struct pass *pass);
+void stage_peer_to_client(struct pass *pass, bool hand_off);
+void stage_icmp_error(struct pass *pass, bool hand_off);
+void stage_transmit(struct pass *pass);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the relaying stages share: admitting a datagram to its way (hop limit, next hop, MTU) while
+// it is still as received, and sending it once its payload is in place.
+#pragma once
+
+#include "dataplane/stage/datagram.h"
+#include "dataplane/stage/transmit.h"
+
+struct relay_path {
+	struct datagram packet;
+	struct hop_cache cache;
+	bool ours;               // the destination is one of our relayed addresses: hairpin
+	bool routed;             // relay_admit: view is known
+	uint16_t payload_offset; // of the application's bytes in the frame as received
+	uint16_t payload_length; // UDP payload that goes out, headers of TURN included
+	uint32_t flow;
+	struct next_hop_view view;
+};
+
+// A hash of the outgoing 5-tuple: equal-cost choice and IPv6 flow label (RFC 6437 section 3; the
+// label is never copied, RFC 8656 section 13.2, and under a random key tells nothing).
+uint32_t relay_flow(const struct mappings *m, const struct datagram *packet);
+
+// Fills identification, flow, flow label and next hop. False: the packet is gone, dropped and
+// counted; where RFC 8656 section 13 asks for it the sender gets an ICMP error (budgeted).
+bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path);
+
+// The mbuf's data is the outgoing UDP payload. checksum: as datagram_wrap.
+void relay_send(
+	struct pass *pass, struct rte_mbuf *mbuf, const struct relay_path *path, uint32_t checksum);
+
+// Drops ChannelData that no live channel takes, by the right reason.
+void relay_no_channel(struct pass *pass, unsigned at, struct client_key *key);
+
+// Sum of up to 3 bytes that stood at `offset` of the checksummed data: at an odd one the bytes
+// change places (RFC 1071 2(B)).
+static inline uint64_t relay_tail_sum(const uint8_t *tail, unsigned length, unsigned offset)
+{
+	uint16_t sum = checksum_fold(checksum_sum(tail, length));
+	return offset & 1 ? __builtin_bswap16(sum) : sum;
+}
+
+// Turns 128 bits out of the worker's keyed counter into an unpredictable transaction id.
+void relay_transaction(struct mappings *m, uint8_t out[static 12]);

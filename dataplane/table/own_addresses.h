@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finding one of the node's own addresses by its bytes. At most 16, usually one or two: a walk is
+// quicker than any table. Read-only after start, any worker.
+#pragma once
+
+#include "dataplane/worker.h"
+
+#include <string.h>
+
+enum { OWN_ADDRESS_NONE = 0xFF };
+
+// Index into addresses->listen, or OWN_ADDRESS_NONE. bytes: 4 or 16 as the family says.
+static inline unsigned own_address_find(
+	const struct node_addresses *addresses, unsigned family, const uint8_t *bytes)
+{
+	unsigned length = family == NET_IPV4 ? 4 : 16;
+	for (unsigned i = 0; i < addresses->listen_count; i++) {
+		const struct net_address *a = &addresses->listen[i];
+		if (a->family == family && memcmp(a->bytes, bytes, length) == 0)
+			return i;
+	}
+	return OWN_ADDRESS_NONE;
+}
+
+// The RFC 5780 alternate of a listen address: the next other one of its family.
+static inline unsigned own_address_other(const struct node_addresses *addresses, unsigned index)
+{
+	for (unsigned i = 1; i < addresses->listen_count; i++) {
+		unsigned other = (index + i) % addresses->listen_count;
+		if (addresses->listen[other].family == addresses->listen[index].family)
+			return other;
+	}
+	return OWN_ADDRESS_NONE;
+}

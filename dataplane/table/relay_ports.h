@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who owns a relayed port: a direct index per listen address, one atomic 64-bit word per port.
+// workers: rw, each only the words of its own allocations (an empty word is claimed by
+// compare-and-swap, so two workers cannot both win one); all workers: ro for every received packet.
+// A word never changes from one live value to another, it goes through 0; a reader that saw an old
+// word finds out by the generation in the allocation it names.
+#pragma once
+
+#include "dataplane/worker.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	RELAY_PORTS_SLOT_BITS = 24, // allocations per worker: fewer than 2^24
+};
+
+struct relay_port_owner {
+	uint16_t worker;
+	uint32_t slot;       // of the allocation in the owner's pool
+	uint32_t generation; // of the allocation
+};
+
+// Port `p` of listen address `a` is words[a * count + p - first].
+struct relay_ports {
+	uint16_t first, last;
+	uint32_t count;
+	unsigned addresses;
+	_Atomic uint64_t *words; // workers: rw
+};
+
+static inline _Atomic uint64_t *relay_ports_word(
+	const struct relay_ports *ports, unsigned address, uint16_t port)
+{
+	return &ports->words[(size_t)address * ports->count + (size_t)(port - ports->first)];
+}
+
+static inline bool relay_ports_contains(
+	const struct relay_ports *ports, unsigned address, uint16_t port)
+{
+	return address < ports->addresses && port >= ports->first && port <= ports->last;
+}
+
+// 1 | worker (7) | slot (24) | generation (32), from the top.
+static inline uint64_t relay_ports_pack(const struct relay_port_owner *owner)
+{
+	return 1ull << 63 | (uint64_t)owner->worker << 56 | (uint64_t)owner->slot << 32 |
+	       owner->generation;
+}
+
+// False: nobody's. address: index into node_addresses.listen; the pair must be contained.
+static inline bool relay_ports_find(const struct relay_ports *ports, unsigned address,
+	uint16_t port, struct relay_port_owner *out)
+{
+	uint64_t word =
+		atomic_load_explicit(relay_ports_word(ports, address, port), memory_order_acquire);
+	if (word == 0)
+		return false;
+	out->worker = word >> 56 & 0x7F;
+	out->slot = word >> 32 & ((1u << RELAY_PORTS_SLOT_BITS) - 1);
+	out->generation = (uint32_t)word;
+	return true;
+}
+
+// 0; -EADDRINUSE; -EINVAL address or port outside the configured ones.
+int relay_ports_claim(struct relay_ports *ports, unsigned address, uint16_t port,
+	const struct relay_port_owner *owner);
+// Clears the word if it is this owner's.
+void relay_ports_release(struct relay_ports *ports, unsigned address, uint16_t port,
+	const struct relay_port_owner *owner);
