@@ -7,6 +7,7 @@
 #include "lib/net/address_text.h"
 #include "lib/wire/stun.h"
 #include "lib/wire/stun_integrity.h"
+#include "tests/unit/turn_invariants.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -400,35 +401,10 @@ static inline struct turn_usage desk_usage(const struct desk *desk)
 	return usage;
 }
 
-// allocated + reserved + free = range, counted afresh, for every pool; quotas equal what is held.
+// Everything the core counts, counted afresh.
 static inline void desk_check(const struct desk *desk)
 {
-	const struct turn_core *core = desk->core;
-	uint32_t allocated = 0, reserved = 0;
-	for (unsigned i = 0; i < core->pool_count; i++) {
-		const struct relay_pool *pool = &core->pools[i];
-		uint32_t count[RELAY_PORT_STATES] = {0};
-		for (uint32_t port = pool->first; port <= pool->last; port++)
-			count[relay_pool_state(pool, (uint16_t)port)]++;
-		for (unsigned state = RELAY_PORT_FREE; state < RELAY_PORT_STATES; state++)
-			assert_int_equal(count[state], pool->count[state]);
-		allocated += count[RELAY_PORT_ALLOCATED];
-		reserved += count[RELAY_PORT_RESERVED];
-	}
-	uint32_t position = 0, ports = 0, held = 0;
-	uint64_t key;
-	void *value;
-	while (id_table_next(&core->allocations, &position, &key, &value)) {
-		const struct turn_allocation *allocation = value;
-		for (unsigned slot = 0; slot < 2; slot++)
-			ports += allocation->pool[slot] != TURN_NO_POOL;
-	}
-	assert_int_equal(ports, allocated);
-	for (position = 0; id_table_next(&core->reservations.by_token, &position, &key, &value);)
-		held += !((const struct reservation *)value)->claimed;
-	assert_int_equal(held, reserved);
-	uint64_t prefix_total = 0;
-	for (position = 0; id_table_next(&core->prefix_quota.counts, &position, &key, &value);)
-		prefix_total += *(const uint32_t *)value;
-	assert_int_equal(prefix_total, core->allocations.count + core->reservations.by_token.count);
+	const char *broken = turn_invariant_broken(desk->core);
+	if (broken != NULL)
+		fail_msg("%s", broken);
 }
