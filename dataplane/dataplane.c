@@ -242,6 +242,8 @@ void dataplane_stop(struct dataplane *dataplane)
 	if (!dataplane->launched)
 		return;
 	atomic_store(&dataplane->stop, true);
+	for (unsigned w = 0; w < dataplane->worker_count; w++)
+		doorbell_ring(&dataplane->workers[w]->machine->rest.bell);
 	rte_eal_mp_wait_lcore();
 	dataplane->launched = false;
 }

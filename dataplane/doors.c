@@ -11,7 +11,6 @@
 #include <rte_ring.h>
 
 #include <string.h>
-#include <unistd.h>
 
 enum { TRANSMIT_TRIES = 3 };
 
@@ -36,6 +35,7 @@ static unsigned hand(struct worker *worker, uint16_t to, struct rte_mbuf **mbufs
 	unsigned sent =
 		rte_ring_sp_enqueue_burst(machine->handed_out[to], (void **)mbufs, count, NULL);
 	machine->handed_out_count += sent;
+	doorbell_ring(&machine->dataplane->workers[to]->machine->rest.bell);
 	return sent;
 }
 
@@ -176,20 +176,4 @@ void worker_expired(struct worker *worker, uint64_t allocation_id)
 	};
 	event_ring_put(&worker->machine->events, &event);
 	worker->machine->ring_doorbell = true;
-}
-
-void machine_ring_doorbell(struct worker_machine *machine)
-{
-	struct doorbell *bell = &machine->dataplane->doorbell;
-	machine->ring_doorbell = false;
-	// What was queued must be visible before main's announcement is looked at; main does the
-	// same in the other order, so one of the two sees the other.
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&bell->sleeping, memory_order_relaxed) &&
-		atomic_exchange(&bell->sleeping, false)) {
-		uint64_t one = 1;
-		if (write(bell->fd, &one, sizeof(one)) < 0) {
-			// The counter is full: it is readable already.
-		}
-	}
 }

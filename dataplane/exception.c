@@ -60,7 +60,10 @@ static bool queue_frame(struct dataplane *dataplane, const struct port *port, st
 	struct worker *worker = dataplane->workers[port->queue_owner[0]];
 	private->kind = PACKET_TRANSMIT;
 	private->port = port->id;
-	return rte_ring_sp_enqueue(worker->machine->from_main, mbuf) == 0;
+	if (rte_ring_sp_enqueue(worker->machine->from_main, mbuf) != 0)
+		return false;
+	doorbell_ring(&worker->machine->rest.bell);
+	return true;
 }
 
 unsigned exception_from_kernel(struct dataplane *dataplane, const struct port *port, int fd)

@@ -14,6 +14,7 @@
 // s for the 16383 buffers of one AF_XDP port. Worker's lcore.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct worker;
@@ -36,6 +37,12 @@ static inline void launder_dirty(struct launder *launder, uint64_t now)
 {
 	launder->last_packet = now;
 	launder->walks = 0;
+}
+
+// All walks after the last packet are done.
+static inline bool launder_done(const struct launder *launder)
+{
+	return launder->left == 0 && launder->walks == LAUNDER_WALKS;
 }
 
 // A turn without.

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct rte_ring *machine_ring_create(const char *name, unsigned count)
 {
@@ -32,6 +33,14 @@ void machine_ring_free(struct rte_ring *ring)
 	free(ring);
 }
 
+bool machine_has_input(const struct worker_machine *machine)
+{
+	for (unsigned i = 0; i < machine->dataplane->worker_count; i++)
+		if (machine->handed_in[i] && !rte_ring_empty(machine->handed_in[i]))
+			return true;
+	return !rte_ring_empty(machine->from_main) || !rte_ring_empty(machine->lane.to_worker);
+}
+
 static void drain_mbufs(struct rte_ring *ring)
 {
 	void *mbuf;
@@ -47,6 +56,7 @@ struct worker_machine *machine_create(struct dataplane *dataplane)
 		return NULL;
 	memset(machine, 0, sizeof(*machine));
 	machine->dataplane = dataplane;
+	machine->rest.bell.fd = -1;
 	machine->punts = machine_ring_create("punts", MACHINE_PUNT_RING);
 	machine->kernel = machine_ring_create("kernel", MACHINE_KERNEL_RING);
 	machine->from_main = machine_ring_create("from_main", MACHINE_FROM_MAIN_RING);
@@ -74,6 +84,8 @@ void machine_free(struct worker_machine *machine)
 		machine_ring_free(machine->handed_out[i]);
 	}
 	command_lane_free(&machine->lane);
+	if (machine->rest.bell.fd >= 0)
+		close(machine->rest.bell.fd);
 	explicit_bzero(&machine->events, sizeof(machine->events));
 	free(machine);
 }

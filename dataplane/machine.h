@@ -13,8 +13,10 @@
 
 #include "dataplane/burst.h"
 #include "dataplane/command.h"
+#include "dataplane/doorbell.h"
 #include "dataplane/event_ring.h"
 #include "dataplane/launder.h"
+#include "dataplane/rest.h"
 #include "dataplane/umem.h"
 #include "dataplane/worker.h"
 
@@ -33,18 +35,11 @@ enum {
 	MACHINE_FROM_MAIN_RING = 256,
 };
 
-// How a worker wakes the main lcore. Main announces that it is about to sleep, looks at all rings
-// once more, and sleeps; the worker that finds the announcement takes it back and writes to the
-// eventfd. So a busy main lcore costs the workers no system call, and an idle one costs no CPU.
-struct doorbell {
-	int fd;                // eventfd
-	_Atomic bool sleeping; // main sets it, a worker clears it
-};
-
 struct machine_queue {
 	uint16_t port;
 	uint16_t queue;
 	bool vlan_reported; // the driver strips VLAN tags: put them back into the frame
+	int receive_fd;     // readable when packets wait; -1: the driver has none
 	struct umem umem;   // the AF_XDP socket's rings; absent for other drivers
 };
 
@@ -71,6 +66,7 @@ struct worker_machine {
 	struct event_ring events;                 // worker produces, main consumes
 	struct command_lane lane;
 	bool ring_doorbell; // something for main was queued in this turn
+	struct rest rest;
 
 	struct launder launder;
 
@@ -90,8 +86,9 @@ void machine_ring_free(struct rte_ring *ring);
 // Sends what worker_transmit has buffered; drops and counts what does not fit.
 void machine_flush(struct worker *worker);
 void machine_flush_port(struct worker *worker, uint16_t port);
-// Wakes main if something was queued for it and it sleeps.
-void machine_ring_doorbell(struct worker_machine *machine);
+
+// Is anything in the rings that this worker consumes?
+bool machine_has_input(const struct worker_machine *machine);
 
 // The lcore's loop (rte_eal_remote_launch): runs until dataplane->stop.
 int worker_run(void *worker);

@@ -6,7 +6,7 @@
 
 #include "dataplane/port.h"
 
-#include "dataplane/burst.h"
+#include "dataplane/descriptors.h"
 #include "dataplane/eal.h"
 #include "dataplane/interface.h"
 #include "dataplane/port_rings.h"
@@ -223,8 +223,18 @@ static int make_device(struct port *port, unsigned index, char error[static PORT
 	if (result)
 		return result;
 	snprintf(port->device, sizeof(port->device), "%s%u", drivers[port->config->type], index);
+	struct descriptors before;
+	descriptors_note(&before);
 	result = rte_eal_hotplug_add("vdev", port->device, arguments);
-	return result ? fail_device(error, port, result, "making the DPDK device") : 0;
+	if (result)
+		return fail_device(error, port, result, "making the DPDK device");
+	// The AF_PACKET driver opens its sockets now, queue by queue.
+	int fd = -1;
+	if (port->config->type != CONFIG_PORT_AF_PACKET)
+		return 0;
+	for (uint16_t q = 0; q < port->queues; q++)
+		port->receive_fd[q] = fd = descriptors_new(&before, DESCRIPTOR_PACKET, fd + 1);
+	return 0;
 }
 
 int port_make(struct port *port, const struct config_port *config, unsigned index, unsigned workers,
@@ -235,6 +245,7 @@ int port_make(struct port *port, const struct config_port *config, unsigned inde
 	port->mtu = 1500;
 	port->counters = -1;
 	port->program_file = -1;
+	memset(port->receive_fd, 0xFF, sizeof(port->receive_fd)); // -1
 	snprintf(port->name, sizeof(port->name), "%s:%.50s", type_names[config->type],
 		config->target);
 	if (port->queues == 0 && config->type != CONFIG_PORT_AF_XDP)
@@ -282,6 +293,22 @@ unsigned port_buffers(const struct port *port)
 
 // ---- bringing up ----
 
+// The AF_XDP and TAP drivers open a queue's descriptor when it is set up.
+static int find_descriptor(struct port *port, uint16_t queue, const struct descriptors *before,
+	struct rte_mempool *pool, char error[static PORT_ERROR_SIZE])
+{
+	if (port->config->type == CONFIG_PORT_TAP)
+		port->receive_fd[queue] = descriptors_new(before, DESCRIPTOR_TUN, 0);
+	if (port->config->type != CONFIG_PORT_AF_XDP)
+		return 0;
+	port->receive_fd[queue] = descriptors_new(before, DESCRIPTOR_XDP, 0);
+	if (umem_find(&port->umem[queue], port->receive_fd[queue], pool) == 0)
+		return 0;
+	return fail(error, port, -ENOENT,
+		"the rings of the AF_XDP socket were not found, so its frames could not be wiped; "
+		"is /proc mounted?");
+}
+
 static int set_up_queues(
 	struct port *port, struct rte_mempool *pool, char error[static PORT_ERROR_SIZE])
 {
@@ -305,18 +332,14 @@ static int set_up_queues(
 	int socket = rte_eth_dev_socket_id(port->id);
 	unsigned node = socket < 0 ? 0 : (unsigned)socket;
 	for (uint16_t q = 0; q < port->queues; q++) {
-		struct umem_sockets sockets;
-		umem_sockets_note(&sockets);
+		struct descriptors before;
+		descriptors_note(&before);
 		result = rte_eth_rx_queue_setup(port->id, q, receive, node, NULL, pool);
 		if (result)
 			return fail_device(error, port, result, "setting up a receive queue");
-		if (port->config->type == CONFIG_PORT_AF_XDP) {
-			result = umem_find(&port->umem[q], &sockets, pool);
-			if (result)
-				return fail(error, port, result,
-					"the rings of the AF_XDP socket were not found, so its "
-					"frames could not be wiped; is /proc mounted?");
-		}
+		result = find_descriptor(port, q, &before, pool, error);
+		if (result)
+			return result;
 		result = rte_eth_tx_queue_setup(port->id, q, transmit, node, NULL);
 		if (result)
 			return fail_device(error, port, result, "setting up a transmit queue");

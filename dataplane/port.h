@@ -28,6 +28,7 @@ struct port {
 	char driver[32];
 	uint16_t queues;
 	uint16_t queue_owner[PORT_QUEUES_MAX]; // worker; steering.c
+	int receive_fd[PORT_QUEUES_MAX];       // readable when packets wait, the driver's; -1: none
 	struct umem umem[PORT_QUEUES_MAX];
 	char kernel_interface[16]; // whose addresses and routes are this port's
 	bool has_kernel;           // the kernel sees the port's other packets by itself

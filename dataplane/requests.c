@@ -166,7 +166,8 @@ static int send_command(struct connection *connection, const struct api_frame *f
 		refusal = -ESHUTDOWN;
 	if (refusal)
 		return answered ? answer(connection, frame, refusal) : 0;
-	struct command_lane *lane = &dataplane->workers[worker]->machine->lane;
+	struct worker_machine *machine = dataplane->workers[worker]->machine;
+	struct command_lane *lane = &machine->lane;
 	struct command *command = command_take(lane);
 	if (!command)
 		return -EAGAIN;
@@ -179,6 +180,7 @@ static int send_command(struct connection *connection, const struct api_frame *f
 	memcpy(command->payload, frame->payload, frame->size);
 	connection->outstanding += answered;
 	command_submit(lane, command);
+	doorbell_ring(&machine->rest.bell);
 	return 0;
 }
 
@@ -195,7 +197,8 @@ void request_snapshot_continue(struct connection *connection)
 		memset(stream, 0, sizeof(*stream));
 		return;
 	}
-	struct command_lane *lane = &dataplane->workers[stream->worker]->machine->lane;
+	struct worker_machine *machine = dataplane->workers[stream->worker]->machine;
+	struct command_lane *lane = &machine->lane;
 	struct command *command = command_take(lane);
 	if (!command)
 		return;
@@ -209,6 +212,7 @@ void request_snapshot_continue(struct connection *connection)
 	stream->asked = true;
 	connection->outstanding++;
 	command_submit(lane, command);
+	doorbell_ring(&machine->rest.bell);
 }
 
 static void snapshot_completed(struct connection *connection, const struct command *command)

@@ -219,6 +219,7 @@ static void end_all(struct dataplane *dataplane)
 		struct command *command = command_take(lane);
 		command->kind = COMMAND_END_ALL;
 		command_submit(lane, command);
+		doorbell_ring(&dataplane->workers[w]->machine->rest.bell);
 	}
 	drain->ended = true;
 }
@@ -231,10 +232,10 @@ static int sleep_ms(const struct dataplane *dataplane)
 	return left < SLEEP_MAX_MS ? (int)left : SLEEP_MAX_MS;
 }
 
-// Announces the sleep, then looks once more: see struct doorbell.
+// Announces the sleep, then looks once more: doorbell.h.
 static int prepare_sleep(struct dataplane *dataplane)
 {
-	atomic_store(&dataplane->doorbell.sleeping, true);
+	doorbell_announce(&dataplane->doorbell);
 	for (unsigned w = 0; w < dataplane->worker_count; w++)
 		if (worker_has_something(dataplane->workers[w]->machine))
 			return 0;
@@ -244,12 +245,10 @@ static int prepare_sleep(struct dataplane *dataplane)
 // Returns false when it is time to stop.
 static bool dispatch(struct serve *serve, const struct epoll_event *event, unsigned *work)
 {
-	uint64_t tag = event->data.u64, count;
+	uint64_t tag = event->data.u64;
 	switch (tag & READY_KIND) {
 	case READY_DOORBELL:
-		if (read(serve->dataplane->doorbell.fd, &count, sizeof(count)) < 0) {
-			// Somebody else's ring was read with the last one.
-		}
+		doorbell_awake(&serve->dataplane->doorbell, true);
 		return true;
 	case READY_SIGNALS:
 		return !serve_interrupted(serve);
@@ -277,7 +276,7 @@ void serve_run(struct serve *serve)
 		struct epoll_event events[READY_MAX];
 		int timeout = work ? 0 : prepare_sleep(dataplane);
 		int ready = epoll_wait(serve->epoll, events, READY_MAX, timeout);
-		atomic_store(&dataplane->doorbell.sleeping, false);
+		doorbell_awake(&dataplane->doorbell, false);
 		work = 0;
 		for (int i = 0; i < ready; i++)
 			if (!dispatch(serve, &events[i], &work))

@@ -23,6 +23,7 @@ static int add_queue(struct worker_machine *machine, const struct port *port, ui
 	entry->queue = queue;
 	entry->vlan_reported = port->vlan_reported;
 	entry->umem = port->umem[queue];
+	entry->receive_fd = port->receive_fd[queue];
 	struct machine_transmit *transmit = &machine->transmit[port->id];
 	if (!transmit->own) {
 		transmit->own = true;
@@ -79,8 +80,13 @@ static int make_rings(struct dataplane *dataplane)
 
 int steering_arrange(struct dataplane *dataplane)
 {
+	bool may_nap = dataplane->config->dataplane.idle == CONFIG_IDLE_SLEEP;
 	int result = deal_queues(dataplane);
 	if (result == 0)
 		lend_queues(dataplane);
-	return result ? result : make_rings(dataplane);
+	if (result == 0)
+		result = make_rings(dataplane);
+	for (unsigned w = 0; result == 0 && w < dataplane->worker_count; w++)
+		result = rest_arrange(dataplane->workers[w]->machine, may_nap);
+	return result;
 }

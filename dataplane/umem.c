@@ -19,25 +19,9 @@
 #include <unistd.h>
 
 enum {
-	SOCKETS_MAX = 1024,
 	// Of an address in unaligned mode: the upper bits are an offset into the frame.
 	OFFSET_SHIFT = 48,
 };
-
-static bool is_xdp(int fd)
-{
-	int domain;
-	socklen_t size = sizeof(domain);
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_XDP;
-}
-
-void umem_sockets_note(struct umem_sockets *sockets)
-{
-	memset(sockets, 0, sizeof(*sockets));
-	for (int fd = 0; fd < SOCKETS_MAX; fd++)
-		if (is_xdp(fd))
-			sockets->open[fd / 64] |= 1ull << (fd % 64);
-}
 
 // The mapping of the socket's fill ring. Its length is rounded up to whole pages.
 static void *find_mapping(uint64_t inode, size_t *length)
@@ -61,18 +45,15 @@ static void *find_mapping(uint64_t inode, size_t *length)
 	return found;
 }
 
-int umem_find(struct umem *umem, const struct umem_sockets *before, struct rte_mempool *pool)
+int umem_find(struct umem *umem, int socket, struct rte_mempool *pool)
 {
 	struct xdp_mmap_offsets offsets;
 	socklen_t size = sizeof(offsets);
 	struct stat status;
 	size_t length;
-	int fd = 0;
 	memset(umem, 0, sizeof(*umem));
-	while (fd < SOCKETS_MAX && ((before->open[fd / 64] >> (fd % 64)) & 1 || !is_xdp(fd)))
-		fd++;
-	if (fd == SOCKETS_MAX || fstat(fd, &status) != 0 ||
-		getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0 ||
+	if (fstat(socket, &status) != 0 ||
+		getsockopt(socket, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0 ||
 		size != sizeof(offsets))
 		return -ENOENT;
 	uint8_t *ring = find_mapping(status.st_ino, &length);

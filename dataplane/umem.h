@@ -37,15 +37,9 @@ struct umem {
 	uint32_t near;   // entries before this index were passed over dirty
 };
 
-// AF_XDP sockets open in this process, to tell which one a queue's set-up makes.
-struct umem_sockets {
-	uint64_t open[1024 / 64];
-};
-void umem_sockets_note(struct umem_sockets *sockets);
-
-// Finds the fill ring of the socket made since `before` was noted. Leaves *umem absent (mask 0) and
-// returns -ENOENT when it cannot be found.
-int umem_find(struct umem *umem, const struct umem_sockets *before, struct rte_mempool *pool);
+// Finds the fill ring of an AF_XDP socket whose frames are pool's mbufs. Leaves *umem absent (mask
+// 0) and returns -ENOENT when it cannot be found.
+int umem_find(struct umem *umem, int socket, struct rte_mempool *pool);
 
 // Cleans up to UMEM_BATCH frames; returns how many. silent: no packet came for a second.
 unsigned umem_launder(struct umem *umem, bool silent);

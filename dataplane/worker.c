@@ -13,21 +13,15 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_pause.h>
 #include <rte_ring.h>
 
 #include <sys/prctl.h>
-
-#include <time.h>
 
 enum {
 	COMMAND_BUDGET = 32,
 	EXPIRY_BUDGET = 64,
 	EXPIRY_INTERVAL_US = 100,
-	// Empty turns before the first nap, and what naps grow by.
-	NAP_AFTER_TURNS = 64,
-	NAP_STEP_NS = 2000,
-	NAP_MAX_NS = 80000,
+	EXPIRY_BUDGET_MAX = 4096, // after a sleep
 };
 
 // A driver that takes the VLAN tag out of the frame tells it aside; the stages parse frames.
@@ -101,6 +95,18 @@ static unsigned inbound(struct worker *worker, uint64_t now)
 	return count + take_ring(worker, machine->from_main, now);
 }
 
+// A budget per interval; all that were slept through at once, within reason.
+static unsigned expire(struct worker *worker, uint64_t now, uint64_t *next)
+{
+	uint64_t interval = rte_get_tsc_hz() / 1000000 * EXPIRY_INTERVAL_US;
+	if (now < *next)
+		return 0;
+	uint64_t budget = ((now - *next) / interval + 1) * EXPIRY_BUDGET;
+	*next = now + interval;
+	return expiry_scan(
+		worker, now, budget > EXPIRY_BUDGET_MAX ? EXPIRY_BUDGET_MAX : (unsigned)budget);
+}
+
 static unsigned turn(struct worker *worker, uint64_t now, uint64_t *next_expiry)
 {
 	struct worker_machine *machine = worker->machine;
@@ -110,30 +116,15 @@ static unsigned turn(struct worker *worker, uint64_t now, uint64_t *next_expiry)
 	packets += inbound(worker, now);
 	packets += command_execute(worker, &machine->lane, now, COMMAND_BUDGET);
 	pipeline_held(worker, now);
-	if (now >= *next_expiry) {
-		*next_expiry = now + rte_get_tsc_hz() / 1000000 * EXPIRY_INTERVAL_US;
-		packets += expiry_scan(worker, now, EXPIRY_BUDGET);
-	}
+	packets += expire(worker, now, next_expiry);
 	machine_flush(worker);
 	if (packets && !command_lane_idle(&machine->lane))
 		machine->ring_doorbell = true;
-	if (machine->ring_doorbell)
-		machine_ring_doorbell(machine);
-	return packets;
-}
-
-// Naps grow with silence up to the bound, so a first packet after silence waits that long at most,
-// and a stream of packets never meets one.
-static void rest(const struct dataplane *dataplane, unsigned empty_turns)
-{
-	if (dataplane->config->dataplane.idle == CONFIG_IDLE_POLL ||
-		empty_turns < NAP_AFTER_TURNS) {
-		rte_pause();
-		return;
+	if (machine->ring_doorbell) {
+		machine->ring_doorbell = false;
+		doorbell_ring(&machine->dataplane->doorbell);
 	}
-	long length = (long)(empty_turns - NAP_AFTER_TURNS) * NAP_STEP_NS;
-	struct timespec nap = {.tv_nsec = length > NAP_MAX_NS ? NAP_MAX_NS : length};
-	nanosleep(&nap, NULL);
+	return packets;
 }
 
 int worker_run(void *argument)
@@ -141,26 +132,23 @@ int worker_run(void *argument)
 	struct worker *worker = argument;
 	struct worker_machine *machine = worker->machine;
 	struct dataplane *dataplane = machine->dataplane;
-	uint64_t next_expiry = 0, last = rte_rdtsc();
-	unsigned empty_turns = 0;
+	uint64_t last = rte_rdtsc(), next_expiry = last;
 	prctl(PR_SET_TIMERSLACK, 1000ul);
 	sandbox_thread();
 	while (!atomic_load_explicit(&dataplane->stop, memory_order_relaxed)) {
 		uint64_t now = rte_rdtsc();
-		if (empty_turns)
+		if (machine->rest.empty_turns)
 			machine->idle_cycles += now - last;
 		else
 			machine->busy_cycles += now - last;
 		last = now;
 		if (turn(worker, now, &next_expiry)) {
-			empty_turns = 0;
+			rest_disturb(&machine->rest);
 			launder_dirty(&machine->launder, now);
 			continue;
 		}
-		if (empty_turns < 1u << 20)
-			empty_turns++;
 		launder_idle(worker, now);
-		rest(dataplane, empty_turns);
+		rest_take(worker);
 	}
 	machine_flush(worker);
 	return 0;

@@ -11,11 +11,37 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <string.h>
 
 // First of all: a filter before ours may end the walk and let the relay's frames reach the kernel.
 // Ours ends it only for those, so the filters behind it go on working.
-enum { PRIORITY = 1, HANDLE = 1 };
+enum { PRIORITY = 1, HANDLE = 1, STEER_TC_MAX = 64 };
+
+// What this process has attached. Asking the kernel for a program's name by its id needs
+// CAP_SYS_ADMIN, which the dataplane has given up by the time it detaches.
+static struct {
+	int ifindex;
+	uint32_t program;
+} ours[STEER_TC_MAX];
+
+static void ours_note(int ifindex, uint32_t program)
+{
+	for (unsigned i = 0; i < STEER_TC_MAX; i++)
+		if (ours[i].ifindex == 0 || ours[i].ifindex == ifindex) {
+			ours[i].ifindex = ifindex;
+			ours[i].program = program;
+			return;
+		}
+}
+
+static bool ours_is(int ifindex, uint32_t program)
+{
+	for (unsigned i = 0; i < STEER_TC_MAX; i++)
+		if (ours[i].ifindex == ifindex && ours[i].program == program)
+			return true;
+	return false;
+}
 
 // 1: ours is attached; 0: nothing is; -EBUSY: another one, its name in foreign.
 static int filter_query(const struct bpf_tc_hook *hook, char foreign[static STEER_NAME_SIZE])
@@ -27,6 +53,8 @@ static int filter_query(const struct bpf_tc_hook *hook, char foreign[static STEE
 	// The kernel says -EINVAL where there is no clsact, -ENOENT where it is empty.
 	if (error == -ENOENT || error == -EINVAL)
 		return 0;
+	if (!error && ours_is(hook->ifindex, opts.prog_id))
+		return 1;
 	if (!error)
 		error = steer_program_name(opts.prog_id, foreign);
 	if (error)
@@ -53,6 +81,8 @@ static int filter_attach(const struct bpf_tc_hook *hook, struct bpf_object *obje
 		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY,
 			.flags = flags, .prog_fd = bpf_program__fd(program));
 		result = bpf_tc_attach(hook, &opts);
+		if (!result)
+			ours_note(hook->ifindex, opts.prog_id);
 	}
 	if (!result) {
 		result = maps.counters;

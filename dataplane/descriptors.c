@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finding drivers' file descriptors; see descriptors.h.
+
+#include "dataplane/descriptors.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+enum { TUN_MAJOR = 10, TUN_MINOR = 200 }; // misc device net/tun
+
+static enum descriptor_kind kind_of(int fd)
+{
+	struct stat status;
+	int domain;
+	socklen_t size = sizeof(domain);
+	if (fstat(fd, &status) != 0)
+		return DESCRIPTOR_OTHER;
+	if (S_ISCHR(status.st_mode))
+		return status.st_rdev == makedev(TUN_MAJOR, TUN_MINOR) ? DESCRIPTOR_TUN
+								       : DESCRIPTOR_OTHER;
+	if (!S_ISSOCK(status.st_mode) || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+		return DESCRIPTOR_OTHER;
+	return domain == AF_XDP      ? DESCRIPTOR_XDP
+	       : domain == AF_PACKET ? DESCRIPTOR_PACKET
+				     : DESCRIPTOR_OTHER;
+}
+
+static bool was_open(const struct descriptors *descriptors, int fd)
+{
+	return (descriptors->open[fd / 64] >> (fd % 64)) & 1;
+}
+
+void descriptors_note(struct descriptors *descriptors)
+{
+	memset(descriptors, 0, sizeof(*descriptors));
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			descriptors->open[fd / 64] |= 1ull << (fd % 64);
+}
+
+int descriptors_new(const struct descriptors *before, enum descriptor_kind kind, int from)
+{
+	for (int fd = from; fd < DESCRIPTORS_MAX; fd++)
+		if (!was_open(before, fd) && kind_of(fd) == kind)
+			return fd;
+	return -1;
+}
