@@ -169,6 +169,14 @@ static int remove_allocation(struct worker *worker, const struct api_allocation_
 				: MAPPINGS_NONE;
 	if (slot == MAPPINGS_NONE)
 		return -ENOENT;
+	if (change->family != 0) {
+		const struct allocation *a = &worker->mappings->allocations[slot];
+		if ((change->family != NET_IPV4 && change->family != NET_IPV6) ||
+			a->relayed_port[0] == 0 || a->relayed_port[1] == 0)
+			return -EINVAL;
+		allocation_end_family(worker, slot, change->family == NET_IPV6);
+		return 0;
+	}
 	allocation_end(worker, slot);
 	worker->stats.event[EVENT_allocations_removed]++;
 	return 0;

@@ -98,6 +98,28 @@ void allocation_end(struct worker *worker, uint32_t slot)
 	count(&m->used_allocations, -1);
 }
 
+void allocation_end_family(struct worker *worker, uint32_t slot, unsigned side)
+{
+	struct mappings *m = worker->mappings;
+	struct allocation *a = &m->allocations[slot];
+	unsigned family = side ? NET_IPV6 : NET_IPV4;
+	for (uint32_t next, i = a->first_session; i != MAPPINGS_NONE; i = next) {
+		next = m->session_chains[i].next;
+		if (((m->sessions[i].relay & SESSION_PEER_IPV6) != 0) == (side != 0))
+			session_end(m, i);
+	}
+	for (uint32_t next, i = a->first_permission; i != MAPPINGS_NONE; i = next) {
+		next = m->permissions[i].next;
+		if (m->permissions[i].peer_family == family)
+			permission_end(m, i);
+	}
+	struct relay_port_owner owner = {worker->id, slot, a->generation};
+	relay_ports_release(
+		worker->relay_ports, a->relayed_index[side], a->relayed_port[side], &owner);
+	a->relayed_port[side] = 0;
+	a->relayed_index[side] = 0;
+}
+
 static void permission_key(const struct permission *p, struct peer_key *key)
 {
 	memcpy(key->address, p->peer, 16);

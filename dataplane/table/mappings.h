@@ -273,6 +273,9 @@ void allocation_set_deadline(struct mappings *m, uint32_t slot, uint32_t deadlin
 // Ends the allocation with its channels and permissions, gives its relayed ports back, wipes.
 // Bounded by MAPPINGS_PERMISSIONS_MAX + MAPPINGS_CHANNELS_MAX.
 void allocation_end(struct worker *worker, uint32_t slot);
+// The same for one relayed address of a dual allocation and what belongs to its family; the rest of
+// the allocation stays. side: 0 IPv4, 1 IPv6; both are there.
+void allocation_end_family(struct worker *worker, uint32_t slot, unsigned side);
 
 // A permission of the allocation that does not exist yet. 0, -ENOSPC.
 int permission_add(struct mappings *m, uint32_t allocation, const struct net_address *peer,
