@@ -340,7 +340,7 @@ class Client:
         self.send_raw(raw)
         response = self.wait(match, seconds, raw if repeat else None)
         if response is None:
-            raise Silence(f"no response to {parse(raw) if is_stun(raw) else raw[:4].hex()}")
+            raise Silence(f"no response to {raw[:20].hex()} within {seconds} s")
         return response
 
     def learn(self, response):
