@@ -5,6 +5,7 @@
 #include "ebpf/embed.h"
 #include "ebpf/load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,9 +18,12 @@
 		".balign 8\n"                                                                      \
 		".global " symbol "\n" symbol ":\n"                                                \
 		".incbin \"" file "\"\n"                                                           \
-		".global " symbol "_end\n" symbol "_end:\n"                                        \
-		".byte 0\n"                                                                        \
+		".Lend_" symbol ":\n"                                                              \
+		".balign 8\n"                                                                      \
+		".global " symbol "_length\n" symbol "_length:\n"                                  \
+		".quad .Lend_" symbol " - " symbol "\n"                                            \
 		".popsection\n")
+static_assert(sizeof(size_t) == 8, "a .quad");
 
 EMBED("steer_xdp_object", "build/obj/ebpf/steer.bpf.o");
 EMBED("steer_tc_object", "build/obj/ebpf/steer_tc.bpf.o");
@@ -40,12 +44,11 @@ static int write_all(int fd, const unsigned char *bytes, size_t length)
 
 int steer_program_file(char path[static STEER_PATH_SIZE])
 {
-	size_t length = (size_t)(steer_xdp_object_end - steer_xdp_object);
 	int fd = memfd_create("steer.bpf.o", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
-	int error = write_all(fd, steer_xdp_object, length);
+	int error = write_all(fd, steer_xdp_object, steer_xdp_object_length);
 	if (!error && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
 		error = -errno;
 	if (error) {

@@ -4,5 +4,5 @@
 
 #include <stddef.h>
 
-extern const unsigned char steer_xdp_object[], steer_xdp_object_end[];
-extern const unsigned char steer_tc_object[], steer_tc_object_end[];
+extern const unsigned char steer_xdp_object[], steer_tc_object[];
+extern const size_t steer_xdp_object_length, steer_tc_object_length;

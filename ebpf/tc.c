@@ -103,8 +103,8 @@ static int object_attach(struct bpf_tc_hook *hook, const struct steer_config *co
 	if (result < 0)
 		return result;
 	uint32_t flags = result == 1 ? BPF_TC_F_REPLACE : 0;
-	struct bpf_object *object = bpf_object__open_mem(
-		steer_tc_object, (size_t)(steer_tc_object_end - steer_tc_object), NULL);
+	struct bpf_object *object =
+		bpf_object__open_mem(steer_tc_object, steer_tc_object_length, NULL);
 	if (!object)
 		return -errno;
 	result = bpf_object__load(object);

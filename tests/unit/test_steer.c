@@ -73,8 +73,7 @@ static int bench_open(void **state)
 	assert_non_null(bpf_object__find_map_by_name(bench->xdp, "xsks_map"));
 	bench->xdp_fd = bpf_program__fd(program);
 
-	bench->tc = bpf_object__open_mem(
-		steer_tc_object, (size_t)(steer_tc_object_end - steer_tc_object), NULL);
+	bench->tc = bpf_object__open_mem(steer_tc_object, steer_tc_object_length, NULL);
 	assert_non_null(bench->tc);
 	assert_return_code(bpf_object__load(bench->tc), 0);
 	bench->tc_fd =
