@@ -20,6 +20,7 @@ enum {
 	SOCKET_BUFFER = 16 * 1024 * 1024,
 	SETTLE_MS = 20, // changes come in bursts: dumps wait this long after the first reason
 	RETRY_MS = 200, // after a dump that failed or that the kernel calls inconsistent
+	DUMP_LOST_MS = 10000,
 	WANTED_SLOTS = 1024,
 	ALL_DUMPS = (1 << ROUTES_DUMPS) - 1,
 };
@@ -38,6 +39,7 @@ struct routes {
 	unsigned dumps_missing; // never read yet
 	int dumping;            // enum routes_dump, -1: none
 	uint32_t dump_sequence;
+	uint64_t dump_heard_ms; // when its last message came
 	bool dump_interrupted;
 	bool attached, sync_due;
 	uv_poll_t poll;
@@ -108,6 +110,7 @@ static void dump_start(struct routes *routes)
 	routes->dumps_due &= ~(1u << dump);
 	routes->dumping = dump;
 	routes->dump_interrupted = false;
+	routes->dump_heard_ms = now_ms();
 	routes_mirror_dump_begin(routes->mirror, (enum routes_dump)dump);
 }
 
@@ -160,6 +163,8 @@ static void take_message(struct routes *routes, const struct nlmsghdr *message)
 {
 	bool dumped = routes->dumping >= 0 && message->nlmsg_seq == routes->dump_sequence;
 	routes->counters.messages++;
+	if (dumped)
+		routes->dump_heard_ms = now_ms();
 	if (dumped && (message->nlmsg_flags & NLM_F_DUMP_INTR))
 		routes->dump_interrupted = true;
 	switch (message->nlmsg_type) {
@@ -198,15 +203,14 @@ static bool receive(struct routes *routes)
 	}
 	if (n <= 0)
 		return false;
+	// What is longer than the buffer is cut at a message's middle, and that one is lost.
 	if (header.msg_flags & MSG_TRUNC)
 		overrun(routes);
-	int left = (int)n;
-	const struct nlmsghdr *message = (const struct nlmsghdr *)routes->buffer;
+	struct routes_datagram datagram = {routes->buffer, (size_t)n};
+	const struct nlmsghdr *message;
 	// Only the kernel's own messages count.
-	while (sender.nl_pid == 0 && mnl_nlmsg_ok(message, left)) {
+	while (sender.nl_pid == 0 && (message = routes_message_next(&datagram)))
 		take_message(routes, message);
-		message = mnl_nlmsg_next(message, &left);
-	}
 	sodium_memzero(routes->buffer, (size_t)n);
 	return true;
 }
@@ -300,6 +304,9 @@ static void confirm_all(struct routes *routes)
 static void on_confirm(uv_timer_t *timer)
 {
 	struct routes *routes = timer->data;
+	// Its end was among what the kernel dropped.
+	if (routes->dumping >= 0 && now_ms() >= routes->dump_heard_ms + DUMP_LOST_MS)
+		dump_ended(routes, -ETIMEDOUT);
 	if (routes->attached)
 		confirm_all(routes);
 }

@@ -15,6 +15,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
+static size_t padded(size_t length)
+{
+	return (length + 3) & ~(size_t)3;
+}
+
+const struct nlmsghdr *routes_message_next(struct routes_datagram *datagram)
+{
+	const struct nlmsghdr *message = (const struct nlmsghdr *)datagram->position;
+	if (datagram->left < sizeof(*message) || message->nlmsg_len < sizeof(*message) ||
+		message->nlmsg_len > datagram->left)
+		return NULL;
+	size_t step = padded(message->nlmsg_len);
+	if (step > datagram->left)
+		step = datagram->left;
+	datagram->position += step;
+	datagram->left -= step;
+	return message;
+}
+
 struct attributes {
 	const uint8_t *position;
 	size_t left;
@@ -46,7 +65,7 @@ static const struct nlattr *attribute_next(struct attributes *cursor)
 	if (cursor->left < sizeof(*attribute) || attribute->nla_len < sizeof(*attribute) ||
 		attribute->nla_len > cursor->left)
 		return NULL;
-	size_t step = ((size_t)attribute->nla_len + 3) & ~(size_t)3;
+	size_t step = padded(attribute->nla_len);
 	if (step > cursor->left)
 		step = cursor->left;
 	cursor->position += step;
@@ -347,7 +366,7 @@ static int decode_multipath(
 				return rc;
 			route->count++;
 		}
-		size_t step = ((size_t)hop->rtnh_len + 3) & ~(size_t)3;
+		size_t step = padded(hop->rtnh_len);
 		if (step > cursor.left)
 			break;
 		cursor.position += step;

@@ -6,6 +6,7 @@
 
 #include <linux/netlink.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -76,6 +77,16 @@ struct routes_event {
 		struct routes_neighbour neighbour;
 	};
 };
+
+// The messages of one received datagram (4-byte aligned).
+struct routes_datagram {
+	const uint8_t *position;
+	size_t left;
+};
+
+// The next one, whole; NULL at the end, or where a length cannot be. (mnl_nlmsg_ok takes lengths
+// above INT_MAX for negative ones, which fit.)
+const struct nlmsghdr *routes_message_next(struct routes_datagram *datagram);
 
 // One message, whose nlmsg_len was checked against the buffer. 1 and *out; 0: of no interest
 // (other tables than main, multicast, link-local and cloned routes, other families...); -EBADMSG.
