@@ -60,7 +60,8 @@ int steer_tc_attach(const char *ifname, const struct steer_config *config,
 	char foreign[static STEER_NAME_SIZE]);
 
 // Removes our tc program. 0, also when it was not there; a foreign one is left alone. The clsact
-// qdisc stays: others may have come to use it.
+// qdisc stays: others may have come to use it. CAP_NET_ADMIN is enough for what this process has
+// attached itself.
 int steer_tc_detach(const char *ifname);
 
 // Sums each counter over the CPUs. counters_fd: from steer_configure or steer_tc_attach. Needs no
