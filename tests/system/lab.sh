@@ -45,3 +45,35 @@ uclient_report() {
 	[ "${received:-}" = "$2" ] || fail "expected $2 messages back"
 	[ "${lost:-}" = 0 ] || fail "messages were lost"
 }
+
+# What is not the relay's reaches the kernel: ping over both families, TCP, UDP to another port.
+host_answers() {
+	local address
+	for address in $RELAY4 $RELAY6; do
+		lab_in client ping -q -c 2 -i 0.2 -W 2 "$address" >/dev/null || fail "no answer to ping from $address"
+		lab_in relay timeout 10 /usr/bin/python3 -c '
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+tcp = socket.create_server((sys.argv[1], 2223), family=family)
+udp = socket.socket(family, socket.SOCK_DGRAM)
+udp.bind((sys.argv[1], 2223))
+print("ready", flush=True)
+one, _ = tcp.accept()
+one.sendall(one.recv(100).upper())
+data, source = udp.recvfrom(100)
+udp.sendto(data.upper(), source)' "$address" >"$LAB_DIR/host-$address.log" 2>&1 &
+		lab_wait 5 "a server in the relay's kernel" grep -q ready "$LAB_DIR/host-$address.log"
+		lab_in client timeout 10 /usr/bin/python3 -c '
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+tcp = socket.create_connection((sys.argv[1], 2223), 5)
+tcp.sendall(b"by tcp")
+assert tcp.recv(100) == b"BY TCP"
+udp = socket.socket(family, socket.SOCK_DGRAM)
+udp.settimeout(5)
+udp.sendto(b"by udp", (sys.argv[1], 2223))
+assert udp.recv(100) == b"BY UDP"' "$address" || fail "TCP or UDP to the relay's kernel at $address"
+		wait $! || fail "the server in the relay's kernel at $address"
+	done
+	echo "the host answers: ping, TCP and UDP over both families"
+}

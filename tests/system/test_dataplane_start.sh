@@ -62,11 +62,15 @@ refuses() {
 xdp_is_off() { ! ip -n "$NAME-relay" link show r0 | grep -q xdp; }
 
 start() {
+	rm -f "$LAB_DIR/dataplane.log"
 	lab_spawn dataplane relay "$PROGRAM" -c "$CONFIG"
 	PID=$LAB_PID
-	lab_wait 20 "the socket" lab_socket_or_death dataplane.sock "$PID"
+	lab_wait 20 "relay-dataplane to serve" serves_or_death
 	lab_running "$PID" || fail "did not start: $(cat "$LAB_DIR/dataplane.log")"
 }
+
+# A stale socket may lie there, so its file says nothing.
+serves_or_death() { grep -q "serving UDP" "$LAB_DIR/dataplane.log" || lab_gone "$PID"; }
 
 ends() { # SIGNAL
 	local code=0
@@ -78,7 +82,6 @@ ends() { # SIGNAL
 	[ ! -e "$RUN/dataplane.sock" ] || fail "SIG$1 left the socket behind"
 	xdp_is_off || fail "SIG$1 left the XDP program on r0"
 	[ -z "$(lab_in relay tc filter show dev r0 ingress 2>/dev/null)" ] || fail "SIG$1 left a tc program on r0"
-	rm -f "$LAB_DIR/dataplane.log"
 }
 
 # ---- arguments and configuration ----
@@ -168,7 +171,6 @@ for delay in 0.02 0.06 0.1 0.15 0.2 0.3 0.4 0.6; do
 	xdp_is_off || fail "Ctrl-C after $delay s left the XDP program on r0"
 	[ ! -e "$RUN/dataplane.sock" ] || fail "Ctrl-C after $delay s left the socket behind"
 done
-rm -f "$LAB_DIR/dataplane.log"
 
 # ---- with hugepages, where this machine can have them ----
 configure af_xdp:r0 "hugepages = no"
