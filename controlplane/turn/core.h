@@ -17,7 +17,6 @@ enum {
 	TURN_PERMISSION_LIFETIME_MS = 300 * 1000, // RFC 8656 9: MUST be 300 seconds
 	TURN_CHANNEL_LIFETIME_MS = 600 * 1000,    // RFC 8656 12
 	TURN_CHANNEL_FIRST = 0x4000,
-	TURN_CHANNEL_LAST = 0x4FFF,
 	TURN_NO_POOL = 0xFF,
 	TURN_ALLOCATE_ATTEMPTS = 4, // ports tried when the dataplane says one is taken
 };

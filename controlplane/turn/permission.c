@@ -81,7 +81,7 @@ static unsigned read_channel(const struct turn_core *core, const struct turn_cal
 		stun_read_xor_address(call->message, &address, peer) != 0)
 		return 400;
 	*channel = (uint16_t)(value >> 16);
-	if (*channel < TURN_CHANNEL_FIRST || *channel > TURN_CHANNEL_LAST)
+	if (*channel < TURN_CHANNEL_FIRST || *channel > core->config->turn.channel_last)
 		return 400;
 	if (!family_matches(call->context, &peer->address))
 		return 443;

@@ -6,6 +6,7 @@
 #include "controlplane/turn/core.h"
 #include "controlplane/turn/reply.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,6 +329,9 @@ static void answer(struct turn_core *core, uint32_t id, int result, uint64_t now
 	struct turn_request request;
 	if (!turn_in_flight_take(&core->in_flight, id, &request))
 		return;
+	// Nobody can be answered over a connection that is gone; the client will ask again.
+	if (result == -ENOTCONN)
+		request.given_up = true;
 	if (result != 0)
 		turn_count(core, TURN_COUNTER_install_failed);
 	switch (request.method) {

@@ -49,7 +49,8 @@ void turn_core_drain(struct turn_core *core, bool on);
 // credentials' expiry).
 void turn_core_punt(struct turn_core *core, const struct api_punt *punt, const uint8_t *payload,
 	uint64_t now_ms, uint64_t wall_s);
-// The dataplane's answer to install `id`: 0 or -errno.
+// The dataplane's answer to install `id`: 0 or -errno; -ENOTCONN when its connection ended first.
+// Not from inside install().
 void turn_core_answer(struct turn_core *core, uint32_t id, int result, uint64_t now_ms);
 // An allocation ended by itself in the dataplane.
 void turn_core_expired(struct turn_core *core, uint64_t allocation_id);

@@ -311,6 +311,7 @@ static void test_bid_down(void **state)
 	(void)state;
 	struct desk *desk = desk_open(STATIC);
 	static const uint8_t only_md5[4] = {0, 1, 0, 0}, md5[4] = {0, 1, 0, 0};
+	static const uint8_t turned[8] = {0, 1, 0, 0, 0, 2, 0, 0};
 	static const uint8_t sha256[4] = {0, 2, 0, 0}, unknown[4] = {0, 3, 0, 0};
 	static const uint8_t parameters[4] = {0, 2, 0, 4};
 	log_in(desk, "alice", "secret");
@@ -321,6 +322,7 @@ static void test_bid_down(void **state)
 		size_t chosen_length;
 	} bad[] = {
 		{only_md5, 4, md5, 4},                // the list was cut on the way
+		{turned, 8, md5, 4},                  // the preference was turned round
 		{NULL, 0, md5, 4},                    // no list
 		{desk->algorithms, 8, NULL, 0},       // nothing chosen
 		{desk->algorithms, 8, unknown, 4},    // not of the list

@@ -542,6 +542,15 @@ static void test_permission_errors(void **state)
 		desk_request(desk, STUN_CREATE_PERMISSION), STUN_XOR_PEER_ADDRESS, &good);
 	stun_add_xor_address(&desk->builder, STUN_XOR_PEER_ADDRESS, &private);
 	desk_refuse(desk, 403); // all or none
+	// The order does not matter.
+	stun_add_xor_address(
+		desk_request(desk, STUN_CREATE_PERMISSION), STUN_XOR_PEER_ADDRESS, &v6);
+	stun_add_xor_address(&desk->builder, STUN_XOR_PEER_ADDRESS, &good);
+	desk_refuse(desk, 443);
+	stun_add_xor_address(
+		desk_request(desk, STUN_CREATE_PERMISSION), STUN_XOR_PEER_ADDRESS, &private);
+	stun_add_xor_address(&desk->builder, STUN_XOR_PEER_ADDRESS, &good);
+	desk_refuse(desk, 403);
 	desk_request(desk, STUN_CREATE_PERMISSION);
 	for (unsigned i = 0; i < API_PERMISSIONS_MAX; i++)
 		stun_add_xor_address(&desk->builder, STUN_XOR_PEER_ADDRESS, &good);

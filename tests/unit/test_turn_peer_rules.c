@@ -69,6 +69,17 @@ static void test_allow_and_deny(void **state)
 	assert_false(permits(desk, "::ffff:10.9.1.1"));
 	assert_false(permits(desk, "::ffff:10.1.2.3"));
 	desk_close(desk);
+
+	// An exception for a translator's prefix is none for what lies behind it.
+	desk = desk_open("[turn]\nauth = open\n[peers]\nallow = 64:ff9b::/96\n");
+	assert_true(permits(desk, "64:ff9b::8.8.8.8"));
+	assert_false(permits(desk, "64:ff9b::10.1.2.3"));
+	assert_false(permits(desk, "64:ff9b::127.0.0.1"));
+	desk_close(desk);
+	desk = desk_open(
+		"[turn]\nauth = open\n[peers]\nallow = 64:ff9b::/96\nallow = 10.0.0.0/8\n");
+	assert_true(permits(desk, "64:ff9b::10.1.2.3"));
+	desk_close(desk);
 }
 
 static void test_own_addresses(void **state)

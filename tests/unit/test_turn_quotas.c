@@ -161,6 +161,30 @@ static void test_credential_quota(void **state)
 	desk_close(desk);
 }
 
+static void test_reservation_counts(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open(SMALL "[turn]\nauth = static\nuser = a:1\nquota = 2\n");
+	desk->name = "a";
+	desk->password = "1";
+	desk_challenge(desk);
+	stun_add(desk_allocate(desk), STUN_EVEN_PORT, "\x80", 1);
+	desk_succeed(desk);
+	desk_adopt(desk);
+	turn_core_expired(desk->core, desk->context.allocation_id);
+	desk_check(desk);
+	// One place is left: enough for one port, not for a pair.
+	next_client(desk);
+	desk_challenge(desk);
+	stun_add(desk_allocate(desk), STUN_EVEN_PORT, "\x80", 1);
+	desk_refuse(desk, 486);
+	desk_have_allocation(desk);
+	turn_core_expired(desk->core, desk->context.allocation_id);
+	turn_core_tick(desk->core, desk->now_ms + 30000);
+	assert_all_free(desk);
+	desk_close(desk);
+}
+
 static void test_restart(void **state)
 {
 	(void)state;
@@ -301,6 +325,23 @@ static void test_reconnect_forgets_requests_in_flight(void **state)
 	assert_int_equal(desk_answer(desk, 0), 0);
 	turn_core_snapshot_end(desk->core, desk->now_ms);
 	assert_all_free(desk);
+	desk_close(desk);
+}
+
+static void test_lost_connection(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open(SMALL OPEN);
+	stun_add(desk_allocate(desk), STUN_EVEN_PORT, "\x80", 1);
+	assert_int_equal(desk_send(desk), 0);
+	assert_int_equal(desk_answer(desk, -ENOTCONN), 0);
+	assert_all_free(desk);
+	desk_have_allocation(desk);
+	stun_add_u32(desk_request(desk, STUN_REFRESH), STUN_LIFETIME, 0);
+	assert_int_equal(desk_send(desk), 0);
+	assert_int_equal(desk_answer(desk, -ENOTCONN), 0);
+	assert_int_equal(desk_usage(desk).allocations, 1); // the snapshot will tell
+	desk_check(desk);
 	desk_close(desk);
 }
 
@@ -452,10 +493,12 @@ int main(void)
 		cmocka_unit_test(test_ports_fill_drain_refill),
 		cmocka_unit_test(test_prefix_quota),
 		cmocka_unit_test(test_credential_quota),
+		cmocka_unit_test(test_reservation_counts),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_keeps_reservation),
 		cmocka_unit_test(test_snapshot_of_another_configuration),
 		cmocka_unit_test(test_reconnect_forgets_requests_in_flight),
+		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_nothing_is_remembered),
 		cmocka_unit_test(test_requests_given_up),
 		cmocka_unit_test(test_in_flight_is_bounded),
