@@ -147,7 +147,7 @@ $(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl
 
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
-wraps = $(shell sed -n 's,^// wrap: \(.*\),-Wl\,--wrap=\1,p' $(1))
+wraps = $(shell grep '^//' $(1) | grep -oE 'wrap: \w+' | sed 's/wrap: /-Wl,--wrap=/')
 archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/lib.a
 
 $(OUT)/obj/tests/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)

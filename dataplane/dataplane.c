@@ -52,6 +52,7 @@ static void take_addresses(struct node_addresses *out, const struct config *conf
 	out->port = config->address.port;
 	out->alternate_port = config->address.alternate_port;
 	out->relay_first = config->address.relay_first;
+	out->channel_last = config->turn.channel_last;
 	out->relay_last = config->address.relay_last;
 	for (unsigned i = 0; i < out->listen_count; i++)
 		for (unsigned j = 0; j < i; j++)

@@ -11,7 +11,6 @@
 enum {
 	FIRST_BYTE_STUN_LAST = 3,
 	FIRST_BYTE_CHANNEL_FIRST = 64,
-	FIRST_BYTE_CHANNEL_LAST = 79,
 	STUN_CLASS_MASK = 0x0110,
 };
 
@@ -58,9 +57,10 @@ static void classify_stun(struct pass *pass, unsigned at, const uint8_t *payload
 
 static void classify_client(struct pass *pass, unsigned at)
 {
+	const struct worker *worker = pass->burst.worker;
 	const struct headers *h = &pass->burst.headers[at];
 	const uint8_t *payload = pass_frame(pass, at) + h->payload_offset;
-	if (source_bad(pass->burst.worker, h)) {
+	if (source_bad(worker, h)) {
 		pass_drop(pass, at, DROP_bad_relayed_source);
 		return;
 	}
@@ -68,7 +68,8 @@ static void classify_client(struct pass *pass, unsigned at)
 		pass_drop(pass, at, DROP_truncated);
 		return;
 	}
-	if (payload[0] >= FIRST_BYTE_CHANNEL_FIRST && payload[0] <= FIRST_BYTE_CHANNEL_LAST)
+	if (payload[0] >= FIRST_BYTE_CHANNEL_FIRST &&
+		payload[0] <= worker->addresses->channel_last >> 8)
 		pass_list_add(&pass->channel_data, at);
 	else if (payload[0] <= FIRST_BYTE_STUN_LAST)
 		classify_stun(pass, at, payload);

@@ -51,7 +51,8 @@ static void forward(struct pass *pass, unsigned at, struct session *s)
 	const struct headers *h = &pass->burst.headers[at];
 	const uint8_t *frame = pass_frame(pass, at);
 	struct channel_data data;
-	if (channel_data_parse(frame + h->payload_offset, h->payload_length, &data) < 0) {
+	if (channel_data_parse(frame + h->payload_offset, h->payload_length,
+		    worker->addresses->channel_last, &data) < 0) {
 		pass_drop(pass, at, DROP_channel_malformed);
 		return;
 	}

@@ -28,6 +28,7 @@ static void set_defaults(struct config *config)
 	config->address.alternate_port = 3479;
 	config->address.relay_first = 49152;
 	config->address.relay_last = 65535;
+	config->turn.channel_last = 0x4FFF;
 	config->turn.max_lifetime = 3600;
 	config->turn.quota = 64;
 	config->turn.prefix_quota = 256;

@@ -112,6 +112,19 @@ static void parse_user(struct config_parser *parser, const char *value)
 		config->turn.user_count++;
 }
 
+// RFC 8656 12 reserves 0x5000-0x7FFF, which RFC 5766 11 had given to clients.
+static void parse_channels(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "rfc8656") == 0)
+		parser->config->turn.channel_last = 0x4FFF;
+	else if (strcmp(value, "rfc5766") == 0)
+		parser->config->turn.channel_last = 0x7FFF;
+	else
+		config_fail(parser,
+			"\"%s\"; expected rfc8656 (0x4000-0x4FFF) or rfc5766 (0x4000-0x7FFF)",
+			value);
+}
+
 static void parse_max_lifetime(struct config_parser *parser, const char *value)
 {
 	config_number(parser, value, 600, 86400, &parser->config->turn.max_lifetime);
@@ -132,6 +145,7 @@ static const struct config_key keys[] = {
 	{"auth", CONFIG_KEY_TURN_AUTH, false, parse_auth},
 	{"secret", CONFIG_KEY_TURN_SECRET, true, parse_secret},
 	{"user", CONFIG_KEY_TURN_USER, true, parse_user},
+	{"channels", CONFIG_KEY_TURN_CHANNELS, false, parse_channels},
 	{"max-lifetime", CONFIG_KEY_TURN_MAX_LIFETIME, false, parse_max_lifetime},
 	{"quota", CONFIG_KEY_TURN_QUOTA, false, parse_quota},
 	{"prefix-quota", CONFIG_KEY_TURN_PREFIX_QUOTA, false, parse_prefix_quota},

@@ -10,6 +10,7 @@ enum {
 	CHANNEL_DATA_HEADER_LENGTH = 4,
 	CHANNEL_NUMBER_FIRST = 0x4000,
 	CHANNEL_NUMBER_LAST = 0x4FFF,
+	CHANNEL_NUMBER_LAST_RFC5766 = 0x7FFF, // what clients older than RFC 8656 may choose
 };
 
 struct channel_data {
@@ -20,15 +21,16 @@ struct channel_data {
 
 // A datagram payload. Over UDP padding is optional: bytes behind `length` are ignored when fewer
 // than 4 (RFC 8656 12.5). 0; -EBADMSG shorter than its header or than `length` says, or more than 3
-// bytes over; -ERANGE channel outside 0x4000-0x4FFF.
-static inline int channel_data_parse(const void *data, size_t size, struct channel_data *out)
+// bytes over; -ERANGE channel outside 0x4000-last.
+static inline int channel_data_parse(
+	const void *data, size_t size, uint16_t last, struct channel_data *out)
 {
 	const uint8_t *p = data;
 	if (size < CHANNEL_DATA_HEADER_LENGTH)
 		return -EBADMSG;
 	uint16_t channel = (uint16_t)(p[0] << 8 | p[1]);
 	uint16_t length = (uint16_t)(p[2] << 8 | p[3]);
-	if (channel < CHANNEL_NUMBER_FIRST || channel > CHANNEL_NUMBER_LAST)
+	if (channel < CHANNEL_NUMBER_FIRST || channel > last)
 		return -ERANGE;
 	size_t left = size - CHANNEL_DATA_HEADER_LENGTH;
 	if (length > left || left - length > 3)

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t nothing;
 	struct channel_data c = {1, 2, &nothing};
-	int result = channel_data_parse(data, size, &c);
+	int result = channel_data_parse(data, size, CHANNEL_NUMBER_LAST, &c);
 	if (result < 0) {
 		require(result == -EBADMSG || result == -ERANGE);
 		require(c.channel == 1 && c.length == 2 && c.payload == &nothing);
@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(memcmp(header, data, sizeof(header)) == 0);
 	// Without its padding it is the same message; a byte shorter it is none.
 	struct channel_data again;
-	require(channel_data_parse(data, used, &again) == 0 && again.length == c.length);
-	require(channel_data_parse(data, used - 1, &again) == -EBADMSG);
+	require(channel_data_parse(data, used, CHANNEL_NUMBER_LAST, &again) == 0 &&
+		again.length == c.length);
+	require(channel_data_parse(data, used - 1, CHANNEL_NUMBER_LAST, &again) == -EBADMSG);
 	return 0;
 }

@@ -3,6 +3,8 @@
 # What the shell tests of this folder share: the lab itself (scripts/lab.d/lab.sh), and reading the
 # reports of coturn's tools, whose exit code alone proves nothing.
 set -euo pipefail
+# turnutils_uclient binds channel numbers of RFC 5766, up to 0x7FFF.
+: "${LAB_TURN_LINES:=channels = rfc5766}"
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lab.d/lab.sh"
 
 fail() {

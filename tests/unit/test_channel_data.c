@@ -19,7 +19,7 @@ static void test_golden_bytes(void **state)
 	struct channel_data c;
 	channel_data_write_header(header, 0x4001, 3);
 	assert_memory_equal(header, golden, 4);
-	assert_int_equal(channel_data_parse(golden, sizeof(golden), &c), 0);
+	assert_int_equal(channel_data_parse(golden, sizeof(golden), CHANNEL_NUMBER_LAST, &c), 0);
 	assert_int_equal(c.channel, 0x4001);
 	assert_int_equal(c.length, 3);
 	assert_ptr_equal(c.payload, golden + 4);
@@ -33,7 +33,8 @@ static void test_every_channel_number(void **state)
 		struct channel_data c;
 		channel_data_write_header(data, (uint16_t)channel, 0);
 		int expected = channel >= 0x4000 && channel <= 0x4FFF ? 0 : -ERANGE;
-		assert_int_equal(channel_data_parse(data, sizeof(data), &c), expected);
+		assert_int_equal(
+			channel_data_parse(data, sizeof(data), CHANNEL_NUMBER_LAST, &c), expected);
 		if (expected == 0)
 			assert_int_equal(c.channel, channel);
 	}
@@ -51,7 +52,8 @@ static void test_lengths(void **state)
 			if (size >= 4)
 				channel_data_write_header(data, 0x4000, (uint16_t)length);
 			int expected = size >= 4 + length && size <= 4 + length + 3 ? 0 : -EBADMSG;
-			assert_int_equal(channel_data_parse(data, size, &c), expected);
+			assert_int_equal(
+				channel_data_parse(data, size, CHANNEL_NUMBER_LAST, &c), expected);
 			if (expected == 0) {
 				assert_int_equal(c.length, length);
 				assert_true(c.payload + c.length <= data + size);
@@ -68,12 +70,12 @@ static void test_largest_datagram(void **state)
 	uint8_t *data = calloc(1, size);
 	struct channel_data c;
 	channel_data_write_header(data, 0x4FFF, 65531);
-	assert_int_equal(channel_data_parse(data, size, &c), 0);
+	assert_int_equal(channel_data_parse(data, size, CHANNEL_NUMBER_LAST, &c), 0);
 	assert_int_equal(c.length, 65531);
 	channel_data_write_header(data, 0x4FFF, 65532);
-	assert_int_equal(channel_data_parse(data, size, &c), -EBADMSG);
+	assert_int_equal(channel_data_parse(data, size, CHANNEL_NUMBER_LAST, &c), -EBADMSG);
 	channel_data_write_header(data, 0x4FFF, 65535);
-	assert_int_equal(channel_data_parse(data, size, &c), -EBADMSG);
+	assert_int_equal(channel_data_parse(data, size, CHANNEL_NUMBER_LAST, &c), -EBADMSG);
 	free(data);
 }
 
@@ -83,7 +85,7 @@ static void test_refused_message_changes_nothing(void **state)
 	static const uint8_t wrong[][4] = {{0x40, 0, 0, 1}, {0x50, 0, 0, 0}, {0x3F, 0xFF, 0, 0}};
 	for (size_t i = 0; i < 3; i++) {
 		struct channel_data c = {1, 2, wrong[0]};
-		assert_int_not_equal(channel_data_parse(wrong[i], 4, &c), 0);
+		assert_int_not_equal(channel_data_parse(wrong[i], 4, CHANNEL_NUMBER_LAST, &c), 0);
 		assert_int_equal(c.channel, 1);
 		assert_int_equal(c.length, 2);
 		assert_ptr_equal(c.payload, wrong[0]);

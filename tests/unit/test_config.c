@@ -115,6 +115,7 @@ static void test_minimal_file_gets_documented_defaults(void **state)
 	assert_int_equal(c->address.relay_first, 49152);
 	assert_int_equal(c->address.relay_last, 65535);
 	assert_string_equal(c->turn.realm, "relay");
+	assert_int_equal(c->turn.channel_last, 0x4FFF);
 	assert_int_equal(c->turn.max_lifetime, 3600);
 	assert_int_equal(c->turn.quota, 64);
 	assert_int_equal(c->turn.prefix_quota, 256);
@@ -163,6 +164,7 @@ static void test_every_key_arrives(void **state)
 		      "secret = second\n"
 		      "user = alice:pass:word\n"
 		      "user = böb:x\n"
+		      "channels = rfc5766\n"
 		      "max-lifetime = 600\n"
 		      "quota = 0\n"
 		      "prefix-quota = 1000000\n"
@@ -227,6 +229,7 @@ static void test_every_key_arrives(void **state)
 	assert_string_equal(c->turn.users[0].name, "alice");
 	assert_string_equal(c->turn.users[0].password, "pass:word");
 	assert_string_equal(c->turn.users[1].name, "böb");
+	assert_int_equal(c->turn.channel_last, 0x7FFF);
 	assert_int_equal(c->turn.max_lifetime, 600);
 	assert_int_equal(c->turn.quota, 0);
 	assert_int_equal(c->turn.prefix_quota, 1000000);
@@ -429,6 +432,7 @@ static const struct mistake mistakes[] = {
 	{"[turn]\nuser = " LONG_64 ":x\n", "2: [turn] user: ", "name is 64 bytes long"},
 	{"[turn]\nuser = a:" LONG_256 "\n", "2: [turn] user: ", "password is 256 bytes long"},
 	{"[turn]\nuser = a:b\nuser = a:c\n", "3: [turn] user: ", "\"a\" is there twice"},
+	{"[turn]\nchannels = all\n", "2: [turn] channels: ", "expected rfc8656"},
 	{"[turn]\nmax-lifetime = 599\n", "2: [turn] max-lifetime: ", "from 600 to 86400"},
 	{"[turn]\nmax-lifetime = 86401\n", "2: [turn] max-lifetime: ", "from 600 to 86400"},
 	{"[turn]\nquota = many\n", "2: [turn] quota: ", "from 0 to 1000000"},
