@@ -217,6 +217,10 @@ int eal_start(const struct config *config, struct eal *eal, char error[static EA
 		return -ENOMEM;
 	arguments_build(arguments, config, eal);
 	words_open();
+	if (!words) {
+		free(arguments);
+		return -ENOMEM;
+	}
 	if (rte_eal_init(arguments->count, arguments->argv) < 0) {
 		char why[512];
 		eal_last_words(why, sizeof(why));
@@ -229,6 +233,7 @@ int eal_start(const struct config *config, struct eal *eal, char error[static EA
 		free(arguments);
 		return rte_errno > 0 ? -rte_errno : -EIO;
 	}
+	rewind(words);
 	// EAL keeps pointers into its arguments, so they live as long as the process.
 	static struct arguments *kept;
 	kept = arguments;

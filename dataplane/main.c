@@ -143,6 +143,16 @@ static void warn(const struct program *program)
 static int start(struct program *program)
 {
 	struct dataplane *dataplane = program->dataplane;
+	const char *missing = sandbox_missing();
+	if (missing) {
+		snprintf(program->error, sizeof(program->error),
+			"no permission to bring up ports: %s is missing; run as root (in a "
+			"container: "
+			"with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_SYS_ADMIN, and "
+			"CAP_IPC_LOCK)",
+			missing);
+		return -EPERM;
+	}
 	int result = socket_claim(&program->serve.api, program->config, program->error);
 	if (result == 0)
 		result = eal_start(program->config, &program->eal, program->error);

@@ -28,6 +28,25 @@ void sandbox_begin(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+const char *sandbox_missing(void)
+{
+	static const struct {
+		unsigned capability;
+		const char *name;
+	} needed[] = {
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN"}, // interfaces, TAPs, attaching programs
+		{CAP_NET_RAW, "CAP_NET_RAW"},     // AF_XDP and AF_PACKET sockets
+		{CAP_BPF, "CAP_BPF"},             // loading programs
+		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}, // finding a program's maps by id
+	};
+	if (capng_get_caps_process() != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability))
+			return needed[i].name;
+	return NULL;
+}
+
 static int exclude_from_dumps(
 	const struct rte_memseg_list *list, const struct rte_memseg *segment, void *argument)
 {

@@ -6,6 +6,8 @@
 // First thing in the process, before the configuration's secrets are read: no core dumps, no
 // tracing.
 void sandbox_begin(void);
+// The capability that is missing for bringing up interfaces ("CAP_NET_ADMIN", ...), or NULL.
+const char *sandbox_missing(void);
 // Once memory and devices are set up: locks all memory, also later one, and excludes DPDK's from
 // dumps. 0, or -errno when it may not (containers): the caller warns and goes on.
 int sandbox_memory(void);
