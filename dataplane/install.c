@@ -6,6 +6,7 @@
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/relay_ports.h"
+#include "lib/wire/channel_data.h"
 
 #include <errno.h>
 
@@ -290,8 +291,8 @@ static int bind_channel(struct worker *worker, const struct api_channel_bind *bi
 	if (slot == MAPPINGS_NONE)
 		return -ENOENT;
 	struct allocation *a = &m->allocations[slot];
-	if (!peer_relayable(a, &peer->address) || peer->port == 0 || bind->channel < 0x4000 ||
-		bind->channel > 0x4FFF)
+	if (!peer_relayable(a, &peer->address) || peer->port == 0 || bind->channel < CHANNEL_NUMBER_FIRST ||
+		bind->channel > worker->addresses->channel_last)
 		return -EINVAL;
 	uint32_t bound = session_drop_expired(m, session_of_channel(m, a, bind->channel), now);
 	uint32_t other = session_drop_expired(m, session_of_peer(m, slot, peer), now);
