@@ -21,6 +21,7 @@ enum {
 	SETTLE_MS = 20, // changes come in bursts: dumps wait this long after the first reason
 	RETRY_MS = 200, // after a dump that failed or that the kernel calls inconsistent
 	DUMP_LOST_MS = 10000,
+	GATEWAYS_MS = 100, // after a route was told
 	WANTED_SLOTS = 1024,
 	ALL_DUMPS = (1 << ROUTES_DUMPS) - 1,
 };
@@ -43,7 +44,7 @@ struct routes {
 	bool dump_interrupted;
 	bool attached, sync_due;
 	uv_poll_t poll;
-	uv_timer_t settle, confirm;
+	uv_timer_t settle, confirm, gateways;
 	unsigned open_handles;
 	bool closing;
 	// Budget of requests to resolve, refilled by time.
@@ -243,8 +244,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 // ---- telling the dataplane ----
 
-static void confirm_all(struct routes *routes);
-
 void routes_attach(struct routes *routes, const char (*names)[ROUTES_NAME_SIZE], size_t count)
 {
 	routes_mirror_ports(routes->mirror, names, count);
@@ -260,17 +259,28 @@ void routes_detach(struct routes *routes)
 	routes->sync_due = false;
 }
 
+static void on_gateways(uv_timer_t *timer);
+
+static bool emit(void *context, enum api_type type, const void *payload, uint32_t size)
+{
+	struct routes *routes = context;
+	if (!routes->owner.emit(routes->owner.context, type, payload, size))
+		return false;
+	// New routes may have gateways that nobody has talked to yet.
+	if (type == API_ROUTE_SET && !uv_is_active((uv_handle_t *)&routes->gateways))
+		uv_timer_start(&routes->gateways, on_gateways, GATEWAYS_MS, 0);
+	return true;
+}
+
 void routes_continue(struct routes *routes)
 {
 	// Before the first reading is whole the dataplane keeps what it had of an earlier mirror.
 	if (!routes->attached || routes->dumps_missing)
 		return;
-	if (!routes_mirror_flush(routes->mirror, routes->owner.emit, routes->owner.context) ||
-		!routes->sync_due)
+	if (!routes_mirror_flush(routes->mirror, emit, routes) || !routes->sync_due)
 		return;
 	routes->sync_due = false;
 	routes->owner.synced(routes->owner.context);
-	confirm_all(routes);
 }
 
 // ---- resolving ----
@@ -295,10 +305,12 @@ static void confirm_one(void *context, uint32_t ifindex, const struct net_addres
 	resolve(routes, ifindex, address);
 }
 
-static void confirm_all(struct routes *routes)
+static void on_gateways(uv_timer_t *timer)
 {
+	struct routes *routes = timer->data;
 	routes->confirm_left = ROUTES_CONFIRM_MAX;
-	routes_mirror_visit_unconfirmed(routes->mirror, confirm_one, routes);
+	if (routes->attached)
+		routes_mirror_visit_gateways(routes->mirror, confirm_one, routes);
 }
 
 static void on_confirm(uv_timer_t *timer)
@@ -307,8 +319,9 @@ static void on_confirm(uv_timer_t *timer)
 	// Its end was among what the kernel dropped.
 	if (routes->dumping >= 0 && now_ms() >= routes->dump_heard_ms + DUMP_LOST_MS)
 		dump_ended(routes, -ETIMEDOUT);
+	on_gateways(timer);
 	if (routes->attached)
-		confirm_all(routes);
+		routes_mirror_visit_stale(routes->mirror, confirm_one, routes);
 }
 
 // Any sender on the Internet may make the dataplane want neighbours of a connected prefix: one
@@ -414,8 +427,10 @@ int routes_open(uv_loop_t *loop, const struct routes_owner *owner, struct routes
 	randombytes_buf(routes->seed, sizeof(routes->seed));
 	uv_timer_init(loop, &routes->settle);
 	uv_timer_init(loop, &routes->confirm);
-	routes->open_handles = 3;
+	uv_timer_init(loop, &routes->gateways);
+	routes->open_handles = 4;
 	routes->poll.data = routes->settle.data = routes->confirm.data = routes;
+	routes->gateways.data = routes;
 	uv_poll_start(&routes->poll, UV_READABLE, on_poll);
 	uv_timer_start(&routes->confirm, on_confirm, ROUTES_CONFIRM_MS, ROUTES_CONFIRM_MS);
 	dumps_want(routes, ALL_DUMPS, 0);
@@ -450,6 +465,7 @@ void routes_close(struct routes *routes)
 	uv_close((uv_handle_t *)&routes->poll, handle_closed);
 	uv_close((uv_handle_t *)&routes->settle, handle_closed);
 	uv_close((uv_handle_t *)&routes->confirm, handle_closed);
+	uv_close((uv_handle_t *)&routes->gateways, handle_closed);
 }
 
 void routes_count(const struct routes *routes, struct routes_mirror_counts *out)

@@ -584,9 +584,9 @@ bool routes_mirror_flush(struct routes_mirror *mirror, routes_emit emit, void *c
 
 // ---- looking ----
 
-struct unconfirmed_visit {
+struct neighbour_visit {
 	struct routes_mirror *mirror;
-	void (*visit)(void *context, uint32_t ifindex, const struct net_address *address);
+	routes_visit visit;
 	void *context;
 };
 
@@ -598,7 +598,7 @@ static bool link_up(const struct routes_mirror *mirror, uint32_t ifindex)
 
 static void visit_stale(void *context, struct keyed_node *node)
 {
-	struct unconfirmed_visit *visit = context;
+	struct neighbour_visit *visit = context;
 	const struct neighbour_entry *entry = (struct neighbour_entry *)node;
 	if (entry->usable && entry->stale && link_up(visit->mirror, entry->key.ifindex))
 		visit->visit(visit->context, entry->key.ifindex, &entry->key.address);
@@ -606,20 +606,23 @@ static void visit_stale(void *context, struct keyed_node *node)
 
 static void visit_gateway(void *context, const struct api_next_hop *hop)
 {
-	struct unconfirmed_visit *visit = context;
+	struct neighbour_visit *visit = context;
 	if (!neighbour_find(visit->mirror, hop->ifindex, &hop->gateway) &&
 		link_up(visit->mirror, hop->ifindex))
 		visit->visit(visit->context, hop->ifindex, &hop->gateway);
 }
 
-void routes_mirror_visit_unconfirmed(struct routes_mirror *mirror,
-	void (*visit)(void *context, uint32_t ifindex, const struct net_address *address),
-	void *context)
+void routes_mirror_visit_stale(struct routes_mirror *mirror, routes_visit visit, void *context)
 {
-	struct unconfirmed_visit state = {mirror, visit, context};
+	struct neighbour_visit state = {mirror, visit, context};
+	keyed_set_visit(&mirror->neighbours, visit_stale, &state);
+}
+
+void routes_mirror_visit_gateways(struct routes_mirror *mirror, routes_visit visit, void *context)
+{
+	struct neighbour_visit state = {mirror, visit, context};
 	const struct routes_output judge_only = {.matters_context = mirror, .matters = matters};
 	routes_prefixes_visit_gateways(mirror->prefixes, &judge_only, visit_gateway, &state);
-	keyed_set_visit(&mirror->neighbours, visit_stale, &state);
 }
 
 void routes_mirror_count(const struct routes_mirror *mirror, struct routes_mirror_counts *out)

@@ -57,10 +57,12 @@ enum routes_wanted {
 enum routes_wanted routes_mirror_wanted(
 	struct routes_mirror *mirror, uint32_t ifindex, const struct net_address *address);
 
-// Neighbours the kernel should confirm or resolve now: stale ones, and gateways without a MAC.
-void routes_mirror_visit_unconfirmed(struct routes_mirror *mirror,
-	void (*visit)(void *context, uint32_t ifindex, const struct net_address *address),
-	void *context);
+typedef void (*routes_visit)(void *context, uint32_t ifindex, const struct net_address *address);
+// Neighbours that were not confirmed lately: the kernel should.
+void routes_mirror_visit_stale(struct routes_mirror *mirror, routes_visit visit, void *context);
+// Gateways without a MAC, possibly one several times: the kernel should resolve them before the
+// first packet needs them.
+void routes_mirror_visit_gateways(struct routes_mirror *mirror, routes_visit visit, void *context);
 
 // True once after the host's addresses changed.
 bool routes_mirror_addresses_changed(struct routes_mirror *mirror);

@@ -244,16 +244,17 @@ static bool delete (struct routes_prefixes *prefixes, const struct routes_route 
 	struct candidate **place = candidate_place(entry, route->metric);
 	if (!*place || (*place)->metric != route->metric)
 		return false;
-	bool ambiguous = (*place)->ambiguous;
-	bool same = same_hops(*place, route);
-	if (ambiguous && !same)
+	// One of several goes. Which one follows is not known yet, and until it is (a moment later)
+	// the old one is better than none.
+	if ((*place)->ambiguous)
 		return true;
+	bool same = same_hops(*place, route);
 	bool partial = !same && route->prefix.address.family == NET_IPV6 && !route->blackhole &&
 		       !(*place)->blackhole && (*place)->count > route->count;
 	if (!partial || !subtract(*place, route))
 		candidate_drop(place);
 	mark(prefixes, entry);
-	return ambiguous;
+	return false;
 }
 
 bool routes_prefixes_apply(
@@ -394,7 +395,13 @@ static void resolve(
 	memcpy(out->hops, candidate->hops, candidate->count * sizeof(out->hops[0]));
 }
 
-// False: the dataplane is not to have this prefix.
+static int compare_hops(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct api_next_hop));
+}
+
+// False: the dataplane is not to have this prefix. Hops come sorted: the kernel's order differs
+// between its messages, and flows should not move for that.
 static bool desired(struct routes_prefixes *prefixes, const struct entry *entry,
 	const struct routes_output *output, struct api_route *out)
 {
@@ -408,6 +415,7 @@ static bool desired(struct routes_prefixes *prefixes, const struct entry *entry,
 			if (resolved.hops[i].ifindex &&
 				output->matters(output->matters_context, resolved.hops[i].ifindex))
 				out->hops[out->count++] = resolved.hops[i];
+		qsort(out->hops, out->count, sizeof(out->hops[0]), compare_hops);
 		return true;
 	}
 	return false;

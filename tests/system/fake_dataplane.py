@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Stands in for relay-dataplane in tests of the control plane: speaks dataplane/api/messages.h to one
-control plane, keeps what it was told in a file of sorted lines (rewritten after each datagram), and
-does as it is told by lines on stdin.
+control plane, keeps what it was told in a file of sorted lines (rewritten whenever nothing more waits),
+and does as it is told by lines on stdin.
 
   fake_dataplane.py SOCKET STATE_FILE INTERFACE...   (kernel interfaces of its ports)
 
@@ -93,10 +93,10 @@ class Dataplane:
             self.answer(id, type, error=-22)
 
     def routing(self, what, data):
-        print(what, end=" ", flush=True)
+        print(what, end=" ")
         if what.startswith("link"):
             index = struct.unpack_from("<I", data)[0]
-            print(index, flush=True)
+            print(index)
             self.fresh.add(("link", index))
             if what == "link set":
                 name, vlan, mtu = struct.unpack_from("<4x16sHH", data)
@@ -106,7 +106,7 @@ class Dataplane:
                 del self.links[index]
         elif what.startswith("route"):
             prefix, hops = self.route(data)
-            print(prefix, hops, flush=True)
+            print(prefix, hops)
             self.fresh.add(("route", prefix))
             if what == "route set":
                 self.routes[prefix] = hops
@@ -114,14 +114,14 @@ class Dataplane:
                 del self.routes[prefix]
         elif what.startswith("neighbour"):
             key = (struct.unpack_from("<I", data)[0], address(data[4:24]))
-            print(*key, mac(data[24:30]), flush=True)
+            print(*key, mac(data[24:30]))
             self.fresh.add(("neighbour", key))
             if what == "neighbour set":
                 self.neighbours[key] = mac(data[24:30])
             else:
                 del self.neighbours[key]
         else:
-            print(flush=True)
+            print()
             self.synced += 1
             for kind, table in (("link", self.links), ("route", self.routes),
                                 ("neighbour", self.neighbours)):
@@ -129,6 +129,7 @@ class Dataplane:
                     del table[key]
 
     def write_state(self):
+        sys.stdout.flush()
         lines = ["link %d %s" % i for i in self.links.items()]
         lines += ["route %s %s" % i for i in self.routes.items()]
         lines += ["neighbour %d %s %s" % (*k, m) for k, m in self.neighbours.items()]
@@ -169,22 +170,25 @@ class Dataplane:
             self.drop()
 
     def run(self):
-        self.write_state()
         while True:
-            sources = [self.listener, sys.stdin] + ([self.client] if self.client else [])
-            for source in select.select(sources, [], [])[0]:
+            sources = [self.listener, 0] + ([self.client] if self.client else [])
+            ready = select.select(sources, [], [], 0)[0]
+            if not ready:
+                self.write_state()
+                ready = select.select(sources, [], [])[0]
+            for source in ready:
                 if source is self.listener:
                     self.drop()
                     self.client = self.listener.accept()[0]
                     self.connections += 1
-                elif source is sys.stdin:
-                    line = sys.stdin.readline()
-                    if not line:
+                elif source == 0:
+                    data = os.read(0, 4096)
+                    if not data:
                         return
-                    self.command(line.split())
+                    for line in data.decode().splitlines():
+                        self.command(line.split())
                 elif source is self.client:
                     self.receive()
-            self.write_state()
 
 
 Dataplane(sys.argv[1], sys.argv[2], sys.argv[3:]).run()
