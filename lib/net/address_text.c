@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text forms of addresses. The C library reads and writes the numbers (inet_pton takes neither
+// Addresses from text. The C library reads the numbers (inet_pton takes neither
 // leading zeros nor zones); what is ours is the strictness around them: no blanks, no empty parts,
 // one way to write a port or a prefix length. Pure functions, any thread.
 #include "lib/net/address_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 
 // inet_pton wants a terminated string, our texts are often parts of a longer one.
 static int parse_part(const char *text, size_t length, struct net_address *out)
@@ -109,26 +108,4 @@ int net_range_parse(const char *text, struct net_range *out)
 		return -EINVAL;
 	*out = range;
 	return 0;
-}
-
-const char *net_address_format(
-	const struct net_address *address, char text[static NET_ADDRESS_TEXT_SIZE])
-{
-	text[0] = 0;
-	if (address->family == NET_IPV4)
-		inet_ntop(AF_INET, address->bytes, text, NET_ADDRESS_TEXT_SIZE);
-	else if (address->family == NET_IPV6)
-		inet_ntop(AF_INET6, address->bytes, text, NET_ADDRESS_TEXT_SIZE);
-	return text;
-}
-
-const char *net_endpoint_format(
-	const struct net_endpoint *endpoint, char text[static NET_ENDPOINT_TEXT_SIZE])
-{
-	char address[NET_ADDRESS_TEXT_SIZE];
-	net_address_format(&endpoint->address, address);
-	snprintf(text, NET_ENDPOINT_TEXT_SIZE,
-		endpoint->address.family == NET_IPV6 ? "[%s]:%u" : "%s:%u", address,
-		(unsigned)endpoint->port);
-	return text;
 }
