@@ -152,7 +152,7 @@ static void print_workers(const struct relayctl_sample *before, const struct rel
 void relayctl_sample_print(
 	const struct relayctl_sample *before, const struct relayctl_sample *now, FILE *out)
 {
-	struct reason reasons[REASONS_MAX];
+	struct reason reasons[REASONS_MAX] = {0};
 	size_t count = drop_rates(before, now, reasons);
 	double seconds = now->time_s - before->time_s;
 
@@ -181,7 +181,7 @@ json_t *relayctl_sample_json(
 	const struct admin_status *a = &before->status, *b = &now->status;
 	const struct api_worker *items = now->workers.items;
 	double seconds = now->time_s - before->time_s;
-	struct reason reasons[REASONS_MAX];
+	struct reason reasons[REASONS_MAX] = {0};
 	size_t count = drop_rates(before, now, reasons);
 	json_t *object = json_object(), *workers = json_array(), *drops = json_object();
 

@@ -57,7 +57,7 @@ int relayctl_status(const struct relayctl_options *options)
 
 int relayctl_stats(const struct relayctl_options *options)
 {
-	struct relayctl_list list;
+	struct relayctl_list list = {0};
 	int rc = fetch_list(options, "stats", ADMIN_STATS, sizeof(struct api_counter), &list);
 
 	if (rc != RELAYCTL_OK)
@@ -73,7 +73,7 @@ int relayctl_stats(const struct relayctl_options *options)
 
 int relayctl_ports(const struct relayctl_options *options)
 {
-	struct relayctl_list list;
+	struct relayctl_list list = {0};
 	int rc = fetch_list(options, "ports", ADMIN_PORTS, sizeof(struct api_port), &list);
 
 	if (rc != RELAYCTL_OK)
@@ -89,7 +89,7 @@ int relayctl_ports(const struct relayctl_options *options)
 
 int relayctl_workers(const struct relayctl_options *options)
 {
-	struct relayctl_list list;
+	struct relayctl_list list = {0};
 	int rc = fetch_list(options, "workers", ADMIN_WORKERS, sizeof(struct api_worker), &list);
 
 	if (rc != RELAYCTL_OK)
