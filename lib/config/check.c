@@ -81,6 +81,14 @@ static void check_turn(struct config_parser *parser)
 			"given, but auth does not name static; expected auth = static, or no user");
 	if (config->turn.realm[0] == 0)
 		memcpy(config->turn.realm, config->node.name, sizeof(config->node.name));
+	// A challenge, which holds the realm, may have 2.5 times the IP bytes of the smallest
+	// Allocate (56): with a longer realm such a client would get no answer at all.
+	size_t realm = strlen(config->turn.realm);
+	if (auth != CONFIG_AUTH_OPEN && realm > CONFIG_REALM_CHALLENGED_MAX)
+		config_fail_key(parser, CONFIG_KEY_TURN_REALM,
+			"%zu bytes long; expected at most %d, or challenges would be too large to "
+			"be sent",
+			realm, CONFIG_REALM_CHALLENGED_MAX);
 }
 
 void config_check(struct config_parser *parser)

@@ -18,6 +18,7 @@ enum {
 	CONFIG_PATH_SIZE = 108, // fits sun_path
 	CONFIG_NAME_SIZE = 64,
 	CONFIG_REALM_SIZE = 128,
+	CONFIG_REALM_CHALLENGED_MAX = 44, // bytes; longer ones make a challenge too large
 	CONFIG_SECRET_SIZE = 256,
 };
 

@@ -584,6 +584,24 @@ static void test_permission_errors(void **state)
 	desk_close(desk);
 }
 
+static void test_channels_of_rfc5766(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open(OPEN "channels = rfc5766\n");
+	struct net_endpoint peer = desk_endpoint("8.8.8.8", 1);
+	desk_have_allocation(desk);
+	for (uint32_t channel = 0x4000; channel <= 0x8000; channel += 0x1000) {
+		stun_add_u32(
+			desk_request(desk, STUN_CHANNEL_BIND), STUN_CHANNEL_NUMBER, channel << 16);
+		stun_add_xor_address(&desk->builder, STUN_XOR_PEER_ADDRESS, &peer);
+		if (channel < 0x8000)
+			desk_succeed(desk);
+		else
+			desk_refuse(desk, 400);
+	}
+	desk_close(desk);
+}
+
 static void test_draining_and_not_ready(void **state)
 {
 	(void)state;
@@ -645,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_dataplane_refusals),
 		cmocka_unit_test(test_without_allocation),
 		cmocka_unit_test(test_permission_errors),
+		cmocka_unit_test(test_channels_of_rfc5766),
 		cmocka_unit_test(test_draining_and_not_ready),
 		cmocka_unit_test(test_link_down_keeps_nothing),
 	};
