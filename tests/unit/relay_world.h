@@ -157,8 +157,7 @@ static const uint8_t world_gateway_mac[6] = {2, 0, 0, 0, 0, 0xFE};
 
 static inline void world_link(uint16_t vlan, uint16_t mtu, bool up)
 {
-	struct api_link_set link = {
-		.ifindex = WORLD_IFINDEX, .vlan = vlan, .mtu = mtu, .up = up};
+	struct api_link_set link = {.ifindex = WORLD_IFINDEX, .vlan = vlan, .mtu = mtu, .up = up};
 	memcpy(link.mac, world_mac, 6);
 	strcpy(link.port_interface, "eth-test");
 	assert_int_equal(next_hops_link_set(world.next_hops, &link), 0);
@@ -202,8 +201,12 @@ static inline void world_clear(void)
 static inline void world_open_with(bool behaviour, unsigned allocations)
 {
 	struct node_addresses *a = &world.addresses;
-	*a = (struct node_addresses){.port = 3478, .alternate_port = 3479, .channel_last = 0x4FFF, .relay_first = 49152,
-		.relay_last = 65535, .behaviour_discovery = behaviour};
+	*a = (struct node_addresses){.port = 3478,
+		.alternate_port = 3479,
+		.channel_last = 0x4FFF,
+		.relay_first = 49152,
+		.relay_last = 65535,
+		.behaviour_discovery = behaviour};
 	a->listen[a->listen_count++] = address(world_server[0]);
 	a->listen[a->listen_count++] = address(world_server[1]);
 	if (behaviour) {
@@ -396,7 +399,7 @@ static inline struct seen seen_at(unsigned index)
 	memcpy(&stored, f->bytes + s.h.l4_offset + 6, 2);
 	uint64_t sum = pseudo_sum(f->bytes + s.h.l3_offset, s.h.l4_length) +
 		       checksum_sum(f->bytes + s.h.l4_offset, s.h.l4_length);
-	s.checksum = stored == 0			 ? SEEN_ABSENT
+	s.checksum = stored == 0                    ? SEEN_ABSENT
 		     : checksum_fold(sum) == 0xFFFF ? SEEN_RIGHT
 						    : SEEN_WRONG;
 	return s;
@@ -426,8 +429,7 @@ static inline void assert_endpoint(const struct net_endpoint *have, const struct
 
 static inline int install(unsigned worker, uint32_t type, const void *payload, size_t size)
 {
-	return install_execute(
-		&world.workers[worker], type, payload, (uint32_t)size, world.now);
+	return install_execute(&world.workers[worker], type, payload, (uint32_t)size, world.now);
 }
 
 // An allocation of the client of that family (0: IPv4, 1: IPv6) with relayed addresses of both.
@@ -459,7 +461,9 @@ static inline int install_permission(unsigned worker, uint64_t id, const char *p
 	struct {
 		struct api_permissions_install head;
 		struct net_address peers[1];
-	} p = {.head = {.allocation_id = id, .lifetime_ms = 300000, .worker = (uint16_t)worker,
+	} p = {.head = {.allocation_id = id,
+		       .lifetime_ms = 300000,
+		       .worker = (uint16_t)worker,
 		       .count = 1},
 		.peers = {address(peer)}};
 	return install(worker, API_PERMISSIONS_INSTALL, &p, sizeof(p.head) + sizeof(p.peers));

@@ -61,7 +61,8 @@ static void check_channel_to_client(unsigned c, uint16_t length, enum seen_check
 	assert_endpoint(&s.source, &from);
 	assert_endpoint(&s.destination, &to);
 	struct channel_data data;
-	assert_int_equal(channel_data_parse(s.payload, s.h.payload_length, CHANNEL_NUMBER_LAST, &data), 0);
+	assert_int_equal(
+		channel_data_parse(s.payload, s.h.payload_length, CHANNEL_NUMBER_LAST, &data), 0);
 	assert_int_equal(data.channel, 0x4001);
 	assert_int_equal(data.length, length);
 	assert_int_equal(s.h.payload_length, 4 + length);
@@ -149,8 +150,8 @@ static void absent_checksum(void **state)
 static size_t send_make(uint8_t *buffer, size_t size, const struct net_endpoint *peer,
 	const void *data, size_t length, bool dont_fragment)
 {
-	struct stun_builder b =
-		stun_begin(buffer, size, STUN_SEND, STUN_INDICATION, (const uint8_t *)"abcdefghijkl");
+	struct stun_builder b = stun_begin(
+		buffer, size, STUN_SEND, STUN_INDICATION, (const uint8_t *)"abcdefghijkl");
 	stun_add_xor_address(&b, STUN_XOR_PEER_ADDRESS, peer);
 	if (dont_fragment)
 		stun_add(&b, STUN_DONT_FRAGMENT, NULL, 0);
@@ -298,8 +299,8 @@ static void dont_fragment_attribute(void **state)
 			.source = endpoint(world_client[c], 40000),
 			.destination = endpoint(world_server[c], 3478),
 			.payload = buffer,
-			.length = (uint16_t)send_make(
-				buffer, sizeof(buffer), &to, voice, 160, true),
+			.length =
+				(uint16_t)send_make(buffer, sizeof(buffer), &to, voice, 160, true),
 		};
 		run(&f);
 		// Honoured from IPv4 to IPv4, ignored where addresses are translated.
@@ -325,8 +326,8 @@ static void hop_limit_ends_here(void **state)
 			assert_int_equal(ip[9], 1);
 			assert_int_equal(ip[20], 11);
 			assert_int_equal(checksum_fold(checksum_sum(ip, 20)), 0xFFFF);
-			assert_int_equal(checksum_fold(checksum_sum(
-						 ip + 20, world.frames[0].length - 34)),
+			assert_int_equal(
+				checksum_fold(checksum_sum(ip + 20, world.frames[0].length - 34)),
 				0xFFFF);
 		} else {
 			assert_int_equal(ip[6], 58);
@@ -398,14 +399,14 @@ static void refusals(void **state)
 	run(&f);
 	assert_dropped(no_permission);
 	to = endpoint(world_peer[0], 5000);
-	struct stun_builder b = stun_begin(
-		buffer, sizeof(buffer), STUN_SEND, STUN_INDICATION, (const uint8_t *)"abcdefghijkl");
+	struct stun_builder b = stun_begin(buffer, sizeof(buffer), STUN_SEND, STUN_INDICATION,
+		(const uint8_t *)"abcdefghijkl");
 	stun_add_xor_address(&b, STUN_XOR_PEER_ADDRESS, &to);
 	f.length = (uint16_t)stun_finish(&b);
 	run(&f);
 	assert_dropped(send_malformed);
-	b = stun_begin(
-		buffer, sizeof(buffer), STUN_SEND, STUN_INDICATION, (const uint8_t *)"abcdefghijkl");
+	b = stun_begin(buffer, sizeof(buffer), STUN_SEND, STUN_INDICATION,
+		(const uint8_t *)"abcdefghijkl");
 	stun_add_xor_address(&b, STUN_XOR_PEER_ADDRESS, &to);
 	stun_add_u32(&b, 0x7FFF, 1);
 	stun_add(&b, STUN_DATA_ATTRIBUTE, voice, 10);
