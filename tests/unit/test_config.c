@@ -425,7 +425,7 @@ static const struct mistake mistakes[] = {
 	{"[turn]\nrealm = " LONG_64 LONG_64 "\n",
 		"2: [turn] realm: ", "128 bytes long; expected at most 127"},
 	{DATAPLANE ADDRESS "[turn]\nauth = static\nuser = a:b\nrealm = " LONG_64 "\n",
-		"9: [turn] realm: ", "expected at most 44"},
+		"8: [turn] realm: ", "expected at most 44"},
 	{"[turn]\nsecret = " LONG_256 "\n", "2: [turn] secret: ", "expected at most 255"},
 	{"[turn]\nsecret = s\nsecret = s\n", "3: [turn] secret: ", "the same secret twice"},
 	{"[turn]\nuser = alice\n", "2: [turn] user: ", "expected name:password"},
