@@ -323,7 +323,7 @@ static struct api_header client_answer(int fd, uint8_t *payload)
 {
 	static uint8_t data[API_DATAGRAM_MAX];
 	const uint8_t *position = data;
-	struct api_frame frame;
+	struct api_frame frame = {0};
 	ssize_t n = client_receive(fd, data, sizeof(data));
 
 	assert_true(n > 0);
@@ -404,7 +404,7 @@ static void test_lists_of_any_length_end_with_nothing(void **state)
 		while (!ended) {
 			ssize_t n = client_receive(fd, data, sizeof(data));
 			const uint8_t *position = data;
-			struct api_frame frame;
+			struct api_frame frame = {0};
 			assert_true(n > 0);
 			while (api_frame_next(&position, data + n, &frame) == 1) {
 				assert_false(ended);
