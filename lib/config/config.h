@@ -103,7 +103,8 @@ struct config {
 		unsigned secret_count;
 		struct config_user *users; // user = name:password, repeatable
 		unsigned user_count;
-		uint16_t channel_last; // channels = rfc8656 (to 0x4FFF, default) or rfc5766 (to 0x7FFF)
+		uint16_t channel_last; // channels = rfc8656 (to 0x4FFF, default) or rfc5766 (to
+				       // 0x7FFF)
 		unsigned max_lifetime; // seconds, default 3600, at least 600
 		unsigned quota;        // allocations per credential, default 64, 0: no limit
 		unsigned prefix_quota; // allocations per source prefix (/24, /56), default 256, 0:
