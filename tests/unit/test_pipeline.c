@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ways through the pipeline: what is whose, hairpin and hand-off (once, never in circles),
+// punts and their context, packets that wait for a neighbour, datagrams of our own, stale entries.
+#include "tests/unit/relay_world.h"
+
+#include <errno.h>
+
+static const uint8_t voice[160] = {0x80, 1, 2, 3, [159] = 9};
+static uint8_t channel_message[164];
+
+static struct frame from_client(unsigned c, const void *payload, size_t length)
+{
+	return (struct frame){
+		.source = endpoint(world_client[c], 40000),
+		.destination = endpoint(world_server[c], 3478),
+		.payload = payload,
+		.length = (uint16_t)length,
+	};
+}
+
+static struct frame channel_data(unsigned c)
+{
+	channel_data_write_header(channel_message, 0x4001, 160);
+	memcpy(channel_message + 4, voice, 160);
+	return from_client(c, channel_message, sizeof(channel_message));
+}
+
+static struct frame from_peer(unsigned p, uint64_t id)
+{
+	return (struct frame){
+		.source = endpoint(world_peer[p], 5000),
+		.destination = relayed_of_id(p, id),
+		.payload = voice,
+		.length = sizeof(voice),
+	};
+}
+
+// ---- what is whose ----
+
+static void first_bytes(void **state)
+{
+	(void)state;
+	world_open();
+	for (unsigned byte = 0; byte < 256; byte++) {
+		uint8_t payload[20] = {(uint8_t)byte, [4] = 0x21, 0x12, 0xA4, 0x42};
+		struct frame f = from_client(0, payload, sizeof(payload));
+		run(&f);
+		enum stats_drop want = DROP_first_byte_unknown;
+		if (byte >= 64 && byte <= 79)
+			want = DROP_no_allocation;
+		else if (byte == 0)
+			want = DROP_stun_malformed; // type 0x0000
+		else if (byte <= 3)
+			// 0x01.. success responses, 0x02.. a request, 0x03.. a response
+			want = byte == 2 ? DROP_stun_malformed : DROP_stun_unexpected;
+		if (byte == 0 || byte == 2)
+			assert_int_equal(world.punt_count + world.dropped, 1);
+		else
+			assert_int_equal(world.workers[0].stats.drop[want], 1);
+		world_clear();
+	}
+	for (uint16_t length = 0; length < 4; length++) {
+		struct frame f = from_client(0, "\x40\x01", length < 2 ? length : 2);
+		run(&f);
+		assert_dropped(truncated);
+	}
+	world_close();
+}
+
+// Everything that is not the relay's goes to the kernel: by itself, or through the TAP.
+static void the_kernels(void **state)
+{
+	(void)state;
+	world_open();
+	struct frame f = from_client(0, voice, 10);
+	static const char *const elsewhere[] = {"192.0.2.1", "192.0.2.9"};
+	for (unsigned tap = 0; tap < 2; tap++) {
+		world.workers[0].port_has_kernel[0] = !tap;
+		for (unsigned i = 0; i < 2; i++) {
+			f.destination = endpoint(elsewhere[i], 22);
+			run(&f);
+			assert_int_equal(world.kernel_count, tap);
+			assert_int_equal(world.workers[0].stats.drop[DROP_not_ours], !tap);
+			world_clear();
+		}
+		// ARP.
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(world.pool);
+		uint8_t *p = (uint8_t *)rte_pktmbuf_append(mbuf, 60);
+		memset(p, 0, 60);
+		p[12] = 0x08;
+		p[13] = 0x06;
+		run_on(0, mbuf);
+		assert_int_equal(world.kernel_count, tap);
+		world_clear();
+		// A fragment to the listen port.
+		f.destination = endpoint(world_server[0], 3478);
+		mbuf = frame_make(&f);
+		p = rte_pktmbuf_mtod(mbuf, uint8_t *) + 14;
+		p[6] = 0x20;
+		memset(p + 10, 0, 2);
+		uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(p, 20));
+		memcpy(p + 10, &sum, 2);
+		run_on(0, mbuf);
+		assert_int_equal(world.kernel_count, tap);
+		assert_int_equal(world.workers[0].stats.drop[DROP_fragment], !tap);
+		world_clear();
+	}
+	// Broken ones are nobody's.
+	struct rte_mbuf *mbuf = frame_make(&f);
+	rte_pktmbuf_mtod(mbuf, uint8_t *)[14 + 8] ^= 1;
+	run_on(0, mbuf);
+	assert_dropped(bad_checksum);
+	mbuf = frame_make(&f);
+	rte_pktmbuf_trim(mbuf, 1);
+	run_on(0, mbuf);
+	assert_dropped(truncated);
+	// Behind a group MAC.
+	mbuf = frame_make(&f);
+	rte_pktmbuf_mtod(mbuf, uint8_t *)[0] |= 1;
+	world.workers[0].port_has_kernel[0] = true;
+	run_on(0, mbuf);
+	assert_dropped(not_ours);
+	world_close();
+}
+
+static void chained_buffers(void **state)
+{
+	(void)state;
+	world_open();
+	struct frame f = channel_data(0);
+	struct rte_mbuf *mbuf = frame_make(&f), *tail = rte_pktmbuf_alloc(world.pool);
+	rte_pktmbuf_append(tail, 10);
+	assert_int_equal(rte_pktmbuf_chain(mbuf, tail), 0);
+	run_on(0, mbuf);
+	assert_dropped(bad_length);
+	world_close();
+}
+
+// ---- bursts ----
+
+static void a_long_mixed_burst(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_channel(0, 1, 0x4001, world_peer[0], 5000), 0);
+	world_clear();
+	struct rte_mbuf *mbufs[200];
+	struct frame kinds[4] = {
+		channel_data(0), from_peer(0, 1), channel_data(1), from_peer(1, 1)};
+	for (unsigned i = 0; i < 200; i++)
+		mbufs[i] = frame_make(&kinds[i % 4]);
+	pipeline_run(&world.workers[0], 0, mbufs, 200, world.now);
+	const struct stats *stats = &world.workers[0].stats;
+	assert_int_equal(world.frame_count, 100);
+	assert_int_equal(stats->drop[DROP_no_allocation], 50);
+	assert_int_equal(stats->drop[DROP_no_permission], 50);
+	assert_int_equal(stats->event[EVENT_relayed_to_peer_packets], 50);
+	assert_int_equal(stats->event[EVENT_relayed_to_peer_bytes], 50 * 160);
+	assert_int_equal(stats->event[EVENT_relayed_to_client_packets], 50);
+	assert_int_equal(stats->stage[STAGE_parse].packets, 200);
+	assert_int_equal(stats->stage[STAGE_client_to_peer].packets, 100);
+	assert_int_equal(stats->stage[STAGE_transmit].packets, 100);
+	assert_true(stats->stage[STAGE_client_to_peer].cycles > 0);
+	world_close();
+}
+
+// ---- hairpin and hand-off ----
+
+// Client 1 of family c and client 2 of the other worker or the same, each other's peers by their
+// relayed addresses of family p.
+static void two_allocations(unsigned second_worker, unsigned p)
+{
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_allocation_for(second_worker, 1, 2), 0);
+	assert_int_equal(
+		install_channel(0, 1, 0x4001, world_server[p], relayed_of_id(p, 2).port), 0);
+	assert_int_equal(install_channel(second_worker, 2, 0x4002, world_server[p],
+				 relayed_of_id(p, 1).port),
+		0);
+	world_clear();
+}
+
+static void check_hairpinned(void)
+{
+	struct seen s = seen_one();
+	struct net_endpoint to = endpoint(world_client[1], 40000);
+	assert_endpoint(&s.destination, &to);
+	assert_int_equal(s.checksum, SEEN_RIGHT);
+	assert_int_equal(s.h.payload_length, 164);
+	assert_int_equal(s.payload[0] << 8 | s.payload[1], 0x4002);
+	assert_memory_equal(s.payload + 4, voice, 160);
+	assert_int_equal(s.h.ttl, 62);
+}
+
+static void hairpin_on_one_worker(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < 2; p++) {
+		for (unsigned kind = FRAME_WHOLE; kind <= FRAME_PARTIAL; kind++) {
+			two_allocations(0, p);
+			struct frame f = channel_data(0);
+			f.checksum = kind;
+			run(&f);
+			check_hairpinned();
+			assert_int_equal(world.workers[0].stats.event[EVENT_hairpin], 1);
+			world_close();
+		}
+	}
+}
+
+static void hairpin_to_another_worker(void **state)
+{
+	(void)state;
+	two_allocations(1, 0);
+	struct frame f = channel_data(0);
+	run(&f);
+	assert_int_equal(world.frame_count, 0);
+	assert_int_equal(world.handed_count, 1);
+	assert_int_equal(world.handed_to, 1);
+	pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+	check_hairpinned();
+	world_close();
+}
+
+static void handed_over_once(void **state)
+{
+	(void)state;
+	two_allocations(1, 0);
+	struct frame f = from_peer(0, 2);
+	assert_int_equal(install_permission(1, 2, world_peer[0]), 0);
+	run(&f);
+	assert_int_equal(world.handed_count, 1);
+	pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+	assert_int_equal(world.frame_count, 1);
+	// By the time it arrives the port is somebody else's again.
+	world_clear();
+	run(&f);
+	struct api_allocation_change change = {.allocation_id = 2, .worker = 1};
+	assert_int_equal(install(1, API_ALLOCATION_REMOVE, &change, sizeof(change)), 0);
+	struct api_allocation_install a = allocation_for(1, 2);
+	a.client.port++;
+	assert_int_equal(install(0, API_ALLOCATION_INSTALL, &a, sizeof(a)), 0);
+	pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+	assert_int_equal(world.handed_count, 1);
+	assert_int_equal(world.workers[1].stats.drop[DROP_not_owner], 1);
+	world_close();
+}
+
+// Our own listen port, and the host's services, are no peers.
+static void peers_that_are_ourselves(void **state)
+{
+	(void)state;
+	static const uint16_t ports[] = {3478, 22, 60000};
+	for (unsigned i = 0; i < RTE_DIM(ports); i++) {
+		world_open();
+		assert_int_equal(install_allocation_for(0, 0, 1), 0);
+		assert_int_equal(install_channel(0, 1, 0x4001, world_server[0], ports[i]), 0);
+		world_clear();
+		struct frame f = channel_data(0);
+		run(&f);
+		if (ports[i] == 60000)
+			assert_dropped(no_allocation);
+		else
+			assert_dropped(not_ours);
+		world_close();
+	}
+	// To one's own relayed address: comes back to oneself, once, and only because one allowed
+	// it.
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(
+		install_channel(0, 1, 0x4001, world_server[0], relayed_of_id(0, 1).port), 0);
+	world_clear();
+	struct frame f = channel_data(0);
+	run(&f);
+	struct seen s = seen_one();
+	assert_endpoint(&s.destination, &f.source);
+	assert_int_equal(s.payload[0] << 8 | s.payload[1], 0x4001);
+	world_close();
+}
+
+static void own_address_from_the_wire(void **state)
+{
+	(void)state;
+	two_allocations(0, 0);
+	struct frame f = from_peer(0, 2);
+	f.source = relayed_of_id(0, 1);
+	run(&f);
+	assert_dropped(bad_relayed_source);
+	world_close();
+}
+
+// ---- stale entries ----
+
+static void a_reused_slot_is_another_allocation(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	struct relay_port_owner before, after;
+	uint16_t port = relayed_of_id(0, 1).port;
+	assert_true(relay_ports_find(world.relay_ports, 0, port, &before));
+	struct api_allocation_change change = {.allocation_id = 1};
+	assert_int_equal(install(0, API_ALLOCATION_REMOVE, &change, sizeof(change)), 0);
+	assert_int_equal(install_allocation_for(0, 0, 2), 0);
+	assert_true(relay_ports_find(world.relay_ports, 0, relayed_of_id(0, 2).port, &after));
+	assert_int_equal(before.slot, after.slot);
+	assert_int_not_equal(before.generation, after.generation);
+	assert_int_equal(install_permission(0, 2, world_peer[0]), 0);
+	// A word that was forgotten in the index names the old generation.
+	assert_int_equal(relay_ports_claim(world.relay_ports, 0, port, &before), 0);
+	world_clear();
+	struct frame f = from_peer(0, 1);
+	run(&f);
+	assert_dropped(generation_stale);
+	world_close();
+}
+
+// ---- punts ----
+
+static struct frame request(uint8_t buffer[static 128], unsigned method)
+{
+	struct stun_builder b = stun_begin(
+		buffer, 128, (uint16_t)method, STUN_REQUEST, (const uint8_t *)"0123456789ab");
+	stun_add_u32(&b, STUN_REQUESTED_TRANSPORT, 17u << 24);
+	return from_client(0, buffer, stun_finish(&b));
+}
+
+static void punts_carry_what_we_know(void **state)
+{
+	(void)state;
+	world_open();
+	uint8_t buffer[128];
+	struct frame f = request(buffer, STUN_ALLOCATE);
+	run(&f);
+	assert_int_equal(world.punt_count, 1);
+	assert_int_equal(world.punt_context.allocation_id, 0);
+	assert_int_equal(world.punt_headers.source_port, 40000);
+	world_clear();
+	assert_int_equal(install_allocation_for(0, 0, 77), 0);
+	world_clear();
+	world.now += seconds(100);
+	run(&f);
+	assert_int_equal(world.punt_count, 1);
+	const struct api_allocation_context *c = &world.punt_context;
+	assert_int_equal(c->allocation_id, 77);
+	assert_int_equal(c->credential_tag, 0x1111111111111111);
+	assert_int_equal(c->prefix_tag, 0x2222222222222222);
+	assert_memory_equal(c->transaction, "transaction", 12);
+	struct net_endpoint relayed = relayed_of_id(1, 77);
+	assert_endpoint(&c->relayed[1], &relayed);
+	assert_true(c->remaining_ms > 499900 && c->remaining_ms < 500100);
+	// Expired but not scanned: gone.
+	world.now += seconds(501);
+	run(&f);
+	assert_int_equal(world.punt_context.allocation_id, 0);
+	world_clear();
+	f.checksum = FRAME_WRONG;
+	run(&f);
+	assert_dropped(bad_checksum);
+	f.checksum = FRAME_WHOLE;
+	buffer[3] += 4;
+	run(&f);
+	assert_dropped(stun_malformed);
+	world_close();
+}
+
+static void punts_have_budgets(void **state)
+{
+	(void)state;
+	world_open();
+	uint8_t buffer[128];
+	struct frame f = request(buffer, STUN_ALLOCATE);
+	for (unsigned i = 0; i < GUARD_PUNTS + 500; i++)
+		run(&f);
+	assert_int_equal(world.punt_count, GUARD_PUNTS);
+	assert_int_equal(world.workers[0].stats.drop[DROP_punt_budget], 500);
+	// A client with an allocation is not held up by strangers of its prefix.
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	world_clear();
+	for (unsigned i = 0; i < 1000; i++)
+		run(&f);
+	assert_int_equal(world.punt_count, 1000);
+	// Another prefix.
+	world_clear();
+	f.source = endpoint("198.51.101.10", 40000);
+	run(&f);
+	assert_int_equal(world.punt_count, 1);
+	world_close();
+}
+
+// ---- neighbours ----
+
+static void forget_gateway(void)
+{
+	struct api_neighbour n = {.ifindex = WORLD_IFINDEX, .address = address("192.0.2.254")};
+	assert_int_equal(next_hops_neighbour_delete(world.next_hops, &n), 0);
+}
+
+static void held_until_resolved(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_channel(0, 1, 0x4001, world_peer[0], 5000), 0);
+	forget_gateway();
+	world_clear();
+	struct frame f = channel_data(0);
+	for (unsigned i = 0; i < HELD_PER_NEIGHBOUR + 2; i++)
+		run(&f);
+	assert_int_equal(world.frame_count, 0);
+	assert_int_equal(world.workers[0].stats.drop[DROP_neighbour_unresolved], 2);
+	// Asked once, not once a packet.
+	assert_int_equal(world.wanted_count, 1);
+	struct net_address gateway = address("192.0.2.254");
+	assert_memory_equal(&world.wanted.address, &gateway, sizeof(gateway));
+	assert_int_equal(world.wanted.ifindex, WORLD_IFINDEX);
+	pipeline_held(&world.workers[0], world.now);
+	assert_int_equal(world.frame_count, 0);
+	world_neighbour("192.0.2.254", world_gateway_mac);
+	pipeline_held(&world.workers[0], world.now);
+	assert_int_equal(world.frame_count, HELD_PER_NEIGHBOUR);
+	assert_int_equal(seen_at(0).checksum, SEEN_RIGHT);
+	assert_memory_equal(world.frames[0].bytes, world_gateway_mac, 6);
+	run(&f);
+	assert_int_equal(world.frame_count, HELD_PER_NEIGHBOUR + 1);
+	world_close();
+}
+
+static void held_not_longer_than_a_second(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_channel(0, 1, 0x4001, world_peer[0], 5000), 0);
+	forget_gateway();
+	world_clear();
+	struct frame f = channel_data(0);
+	run(&f);
+	world.now += seconds(1) / 2;
+	pipeline_held(&world.workers[0], world.now);
+	assert_int_equal(world.dropped, 0);
+	world.now += seconds(1);
+	pipeline_held(&world.workers[0], world.now);
+	assert_dropped(neighbour_unresolved);
+	assert_int_equal(world.workers[0].mappings->held->used, 0);
+	// The next packet asks again.
+	run(&f);
+	assert_int_equal(world.wanted_count, 1);
+	world_close();
+}
+
+// Many silent neighbours fill their places and no more.
+static void held_places_are_bounded(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	struct api_route link = world_route("203.0.113.0", 24, NULL);
+	assert_int_equal(next_hops_route_set(world.next_hops, &link), 0);
+	world_clear();
+	for (uint16_t i = 0; i < 50; i++) {
+		char peer[32];
+		snprintf(peer, sizeof(peer), "203.0.113.%u", 100 + i);
+		assert_int_equal(install_channel(0, 1, (uint16_t)(0x4000 + i), peer, 9), 0);
+	}
+	// Installing already asked, before any packet.
+	assert_int_equal(world.wanted_count, HELD_NEIGHBOURS);
+	for (unsigned turn = 0; turn < 20; turn++) {
+		for (uint16_t i = 0; i < 50; i++) {
+			channel_data_write_header(channel_message, (uint16_t)(0x4000 + i), 160);
+			struct frame f = from_client(0, channel_message, sizeof(channel_message));
+			run(&f);
+		}
+	}
+	assert_int_equal(world.frame_count, 0);
+	assert_int_equal(world.workers[0].stats.event[EVENT_neighbour_held], 256);
+	assert_int_equal(world.dropped, 1000 - 256);
+	world_close();
+}
+
+// While main changes routes a cached next hop goes on being used, and what has none waits.
+static void main_is_writing(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_channel(0, 1, 0x4001, world_peer[0], 5000), 0);
+	struct frame f = channel_data(0), back = from_peer(0, 1);
+	run(&f);
+	assert_int_equal(world.frame_count, 1);
+	struct api_route route = world_route("203.0.113.0", 24, "192.0.2.254");
+	assert_int_equal(next_hops_route_set(world.next_hops, &route), 0);
+	rte_rwlock_write_lock(&world.next_hops->lock);
+	run(&f);
+	assert_int_equal(world.frame_count, 2);
+	run(&back);
+	assert_int_equal(world.frame_count, 2);
+	assert_int_equal(world.dropped, 0);
+	pipeline_held(&world.workers[0], world.now);
+	assert_int_equal(world.frame_count, 2);
+	rte_rwlock_write_unlock(&world.next_hops->lock);
+	pipeline_held(&world.workers[0], world.now);
+	assert_int_equal(world.frame_count, 3);
+	assert_int_equal(world.wanted_count, 0);
+	world_close();
+}
+
+static void routes_take_effect_at_once(void **state)
+{
+	(void)state;
+	world_open();
+	assert_int_equal(install_allocation_for(0, 0, 1), 0);
+	assert_int_equal(install_channel(0, 1, 0x4001, world_peer[0], 5000), 0);
+	struct frame f = channel_data(0), back = from_peer(0, 1);
+	static const uint8_t other[6] = {2, 0, 0, 0, 0, 0xB};
+	world_neighbour("192.0.2.11", other);
+	run(&f);
+	run(&back);
+	struct api_route route = world_route("203.0.113.0", 24, "192.0.2.11");
+	assert_int_equal(next_hops_route_set(world.next_hops, &route), 0);
+	run(&f);
+	run(&back);
+	assert_int_equal(world.frame_count, 4);
+	assert_memory_equal(world.frames[0].bytes, world_gateway_mac, 6);
+	assert_memory_equal(world.frames[2].bytes, other, 6);
+	assert_memory_equal(world.frames[3].bytes, world_gateway_mac, 6);
+	world_clear();
+	route.count = 0;
+	assert_int_equal(next_hops_route_set(world.next_hops, &route), 0);
+	run(&f);
+	assert_dropped(blackhole);
+	world_link(0, 1500, false);
+	run(&back);
+	assert_dropped(link_down);
+	struct api_route all = world_route("0.0.0.0", 0, NULL);
+	assert_int_equal(next_hops_route_delete(world.next_hops, &all.prefix), 0);
+	run(&back);
+	assert_dropped(no_route);
+	world_close();
+}
+
+// ---- datagrams of our own ----
+
+static void sends_for_the_control_plane(void **state)
+{
+	(void)state;
+	world_open();
+	for (unsigned family = 0; family < 2; family++) {
+		struct api_packet_send send = {
+			.source = endpoint(world_server[family], 3478),
+			.destination = endpoint(world_client[family], 40000),
+			.length = 33,
+		};
+		assert_int_equal(pipeline_send(&world.workers[0], &send, voice, world.now), 0);
+		struct seen s = seen_one();
+		assert_endpoint(&s.source, &send.source);
+		assert_endpoint(&s.destination, &send.destination);
+		assert_int_equal(s.checksum, SEEN_RIGHT);
+		assert_int_equal(s.h.payload_length, 33);
+		assert_memory_equal(s.payload, voice, 33);
+		world_clear();
+		send.source = endpoint(world_peer[family], 3478);
+		assert_int_equal(
+			pipeline_send(&world.workers[0], &send, voice, world.now), -EINVAL);
+		send.source = endpoint(world_server[!family], 3478);
+		assert_int_equal(
+			pipeline_send(&world.workers[0], &send, voice, world.now), -EINVAL);
+	}
+	struct api_packet_send send = {
+		.source = endpoint(world_server[0], 3478),
+		.destination = endpoint(world_client[0], 40000),
+		.length = 100,
+		.flags = API_SEND_UNAUTHENTICATED,
+	};
+	unsigned sent = 0;
+	while (pipeline_send(&world.workers[0], &send, voice, world.now) == 0) {
+		world.frame_count = 0;
+		sent++;
+	}
+	assert_int_equal(sent, GUARD_REPLY_BYTES / 128);
+	// Authenticated answers are not held up by it.
+	send.flags = 0;
+	assert_int_equal(pipeline_send(&world.workers[0], &send, voice, world.now), 0);
+	world_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_bytes),
+		cmocka_unit_test(the_kernels),
+		cmocka_unit_test(chained_buffers),
+		cmocka_unit_test(a_long_mixed_burst),
+		cmocka_unit_test(hairpin_on_one_worker),
+		cmocka_unit_test(hairpin_to_another_worker),
+		cmocka_unit_test(handed_over_once),
+		cmocka_unit_test(peers_that_are_ourselves),
+		cmocka_unit_test(own_address_from_the_wire),
+		cmocka_unit_test(a_reused_slot_is_another_allocation),
+		cmocka_unit_test(punts_carry_what_we_know),
+		cmocka_unit_test(punts_have_budgets),
+		cmocka_unit_test(held_until_resolved),
+		cmocka_unit_test(held_not_longer_than_a_second),
+		cmocka_unit_test(held_places_are_bounded),
+		cmocka_unit_test(main_is_writing),
+		cmocka_unit_test(routes_take_effect_at_once),
+		cmocka_unit_test(sends_for_the_control_plane),
+	};
+	return cmocka_run_group_tests(tests, world_setup, NULL);
+}
