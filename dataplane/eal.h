@@ -20,6 +20,7 @@ struct eal {
 
 // 0, or -errno and what to do in error.
 int eal_start(const struct config *config, struct eal *eal, char error[static EAL_ERROR_SIZE]);
+// At the end of the process, after the devices were closed.
 void eal_stop(void);
 
 // What DPDK's libraries and drivers have printed since the last call, its last lines that fit into

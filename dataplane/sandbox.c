@@ -66,9 +66,12 @@ int sandbox_memory(void)
 
 // ---- capabilities: each thread has its own set ----
 
+// All memory from now on is locked too, and above RLIMIT_MEMLOCK that takes CAP_IPC_LOCK (a memif
+// peer that connects brings memory of its own).
 void sandbox_thread(void)
 {
 	capng_clear(CAPNG_SELECT_BOTH);
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_IPC_LOCK, -1);
 	capng_apply(CAPNG_SELECT_BOTH);
 }
 
@@ -78,8 +81,7 @@ static void interrupt_thread(void *argument)
 	sandbox_thread();
 }
 
-// Taking an interface down needs CAP_NET_ADMIN (XDP and tc programs come off), and memory allocated
-// from now on is locked, which needs CAP_IPC_LOCK above the limit.
+// Taking an interface down needs CAP_NET_ADMIN: XDP and tc programs come off.
 static void main_thread(void)
 {
 	capng_clear(CAPNG_SELECT_BOTH);

@@ -14,5 +14,5 @@ int sandbox_memory(void);
 // Main lcore, after start: drops capabilities of this thread (but for what taking interfaces down
 // needs) and of DPDK's interrupt thread, and filters the system calls of all threads. 0 or -errno.
 int sandbox_enter(void);
-// A worker lcore: drops all its capabilities.
+// A worker lcore: drops its capabilities, but for locking memory.
 void sandbox_thread(void);

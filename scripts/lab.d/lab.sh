@@ -384,7 +384,7 @@ lab_memif_wires() {
 	for i in 0 1; do
 		ip -n "$NS_RELAY" link set r$i promisc on
 	done
-	lab_spawn testpmd relay dpdk-testpmd --in-memory --no-huge -m 256 --no-pci --no-telemetry \
+	lab_spawn testpmd relay dpdk-testpmd --no-huge -m 256 --no-shconf --no-pci --no-telemetry \
 		--vdev="net_memif0,role=client,id=0,socket=$LAB_DIR/memif0.sock,socket-abstract=no" \
 		--vdev="net_memif1,role=client,id=0,socket=$LAB_DIR/memif1.sock,socket-abstract=no" \
 		--vdev=net_af_packet0,iface=r0 --vdev=net_af_packet1,iface=r1 \
