@@ -121,7 +121,8 @@ static void parse_channels(struct config_parser *parser, const char *value)
 		parser->config->turn.channel_last = 0x7FFF;
 	else
 		config_fail(parser,
-			"\"%s\"; expected rfc8656 (0x4000-0x4FFF) or rfc5766 (0x4000-0x7FFF)",
+			"\"%.40s\" is not known; expected rfc8656 (0x4000-0x4FFF) or rfc5766 "
+			"(0x4000-0x7FFF)",
 			value);
 }
 
