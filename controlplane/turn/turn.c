@@ -101,9 +101,11 @@ static void forget_allocations(struct turn_core *core)
 void turn_core_connected(struct turn_core *core, const struct api_hello_answer *hello)
 {
 	forget_allocations(core);
-	for (uint8_t domain = 0; domain < TURN_TAG_DOMAINS; domain++)
-		crypto_generichash(core->tag_keys[domain], sizeof(core->tag_keys[domain]), &domain,
-			sizeof(domain), hello->tag_key, sizeof(hello->tag_key));
+	for (unsigned domain = 0; domain < TURN_TAG_DOMAINS; domain++) {
+		const uint8_t name = (uint8_t)domain;
+		crypto_generichash(core->tag_keys[domain], sizeof(core->tag_keys[domain]), &name,
+			sizeof(name), hello->tag_key, sizeof(hello->tag_key));
+	}
 	core->ready = false;
 	core->draining = hello->draining != 0;
 }
