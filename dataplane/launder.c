@@ -22,6 +22,13 @@ void launder_mbuf(struct rte_mbuf *mbuf)
 	memset(mbuf->buf_addr, 0, mbuf->buf_len);
 }
 
+// Not inlined: its array must lie where the callees of the caller had their frames.
+__attribute__((noinline)) void launder_stack(void)
+{
+	uint8_t used[LAUNDER_STACK];
+	explicit_bzero(used, sizeof(used));
+}
+
 static void reclaim(struct worker *worker)
 {
 	struct worker_machine *machine = worker->machine;
@@ -66,6 +73,7 @@ void launder_idle(struct worker *worker, uint64_t now)
 		now - launder->last_packet >= hz / 1000 * walk_after_ms[launder->walks]) {
 		launder->walks++;
 		reclaim(worker);
+		launder_stack();
 		launder->left = rte_mempool_avail_count(worker->pool);
 	}
 	if (launder->left)

@@ -10,6 +10,9 @@
 // keep back is umem.h's (frames waiting in the AF_XDP fill ring). Frames still on their way out
 // when a walk begins are met by the later ones: there are three, ever longer after the last packet.
 //
+// The worker's stack below its loop carries addresses too (parsed headers, keys); it is zeroed when
+// a walk begins.
+//
 // Bounded: LAUNDER_BATCH buffers per LAUNDER_INTERVAL_US, so about 1 % of a core at worst, and 0.5
 // s for the 16383 buffers of one AF_XDP port. Worker's lcore.
 #pragma once
@@ -23,6 +26,9 @@ enum {
 	LAUNDER_BATCH = 32,
 	LAUNDER_INTERVAL_US = 1000,
 	LAUNDER_WALKS = 3,
+	// Deeper than any call chain here or in the drivers reaches: the deepest frame is the
+	// AF_XDP driver's receive function with 16 KiB.
+	LAUNDER_STACK = 128 * 1024,
 };
 
 struct launder {
@@ -47,6 +53,9 @@ static inline bool launder_done(const struct launder *launder)
 
 // A turn without.
 void launder_idle(struct worker *worker, uint64_t now);
+
+// Zeroes the part of the calling thread's stack that returned functions have used.
+void launder_stack(void);
 
 struct rte_mbuf;
 // Zeroes a buffer's data room and private area.

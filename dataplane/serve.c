@@ -272,8 +272,12 @@ void serve_run(struct serve *serve)
 {
 	struct dataplane *dataplane = serve->dataplane;
 	unsigned work = 1;
+	bool stack_used = false;
 	for (;;) {
 		struct epoll_event events[READY_MAX];
+		if (!work && stack_used)
+			launder_stack();
+		stack_used = work;
 		int timeout = work ? 0 : prepare_sleep(dataplane);
 		int ready = epoll_wait(serve->epoll, events, READY_MAX, timeout);
 		doorbell_awake(&dataplane->doorbell, false);
