@@ -11,17 +11,9 @@
 
 enum { IPPROTO_UDP_NUMBER = 17, PREFIX_V4 = 24, PREFIX_V6 = 56 };
 
-static const uint8_t slot_family[2] = {NET_IPV4, NET_IPV6};
-static const uint8_t slot_stun_family[2] = {STUN_FAMILY_IPV4, STUN_FAMILY_IPV6};
-
-static bool family_configured(const struct turn_core *core, unsigned slot)
-{
-	for (unsigned i = 0; i < core->pool_count; i++) {
-		if (core->pools[i].address.family == slot_family[slot])
-			return true;
-	}
-	return false;
-}
+// The numbers that the draft of RFC 8656's dual allocation had, and that coturn's clients still
+// send (draft-ietf-tram-turn-ssoda). Who asks with them is answered with them.
+enum { DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032, DRAFT_ADDRESS_ERROR_CODE = 0x8033 };
 
 static uint64_t prefix_tag(const struct turn_core *core, const struct net_address *client)
 {
@@ -36,9 +28,18 @@ static uint64_t prefix_tag(const struct turn_core *core, const struct net_addres
 	return tag;
 }
 
-static uint64_t reservation_token(const struct turn_core *core, uint64_t allocation_id)
+// ADDITIONAL-ADDRESS-FAMILY under either number: the type it came with, 0 when absent, and its
+// family; -EBADMSG with a wrong length.
+static int additional_family(const struct stun_message *m, uint16_t *type, uint8_t *family)
 {
-	return turn_tag(core, TURN_TAG_RESERVATION, &allocation_id, sizeof(allocation_id));
+	struct stun_attribute ignored;
+	*type = 0;
+	if (stun_find(m, STUN_ADDITIONAL_ADDRESS_FAMILY, &ignored))
+		*type = STUN_ADDITIONAL_ADDRESS_FAMILY;
+	else if (stun_find(m, DRAFT_ADDITIONAL_ADDRESS_FAMILY, &ignored))
+		*type = DRAFT_ADDITIONAL_ADDRESS_FAMILY;
+	*family = 0;
+	return *type == 0 ? 0 : turn_family_attribute(m, *type, family);
 }
 
 // ---- replies ----
@@ -55,7 +56,7 @@ static void reply_success(struct turn_core *core, const struct turn_request *req
 	}
 	stun_add_u32(&reply.builder, STUN_LIFETIME, lifetime_s);
 	if ((request->flags & API_ALLOCATION_HAS_RESERVATION) != 0) {
-		uint64_t token = reservation_token(core, request->allocation_id);
+		uint64_t token = turn_reservation_token(core, request->allocation_id);
 		stun_add(&reply.builder, STUN_RESERVATION_TOKEN, &token, sizeof(token));
 	}
 	stun_add_xor_address(&reply.builder, STUN_XOR_MAPPED_ADDRESS, &request->client);
@@ -63,7 +64,9 @@ static void reply_success(struct turn_core *core, const struct turn_request *req
 		const uint8_t value[4] = {request->failed_family, 0,
 			(uint8_t)(request->failed_code / 100),
 			(uint8_t)(request->failed_code % 100)};
-		stun_add(&reply.builder, STUN_ADDRESS_ERROR_CODE, value, sizeof(value));
+		stun_add(&reply.builder,
+			request->draft_numbers ? DRAFT_ADDRESS_ERROR_CODE : STUN_ADDRESS_ERROR_CODE,
+			value, sizeof(value));
 	}
 	turn_reply_send(core, &reply, request);
 }
@@ -75,19 +78,21 @@ static void answer_existing(struct turn_core *core, struct turn_call *call)
 	const struct api_allocation_context *context = call->context;
 	struct turn_request *request = &call->request;
 	uint8_t additional;
+	uint16_t type;
 	if (memcmp(context->transaction, request->transaction, STUN_TRANSACTION_LENGTH) != 0 ||
 		(request->authenticated && context->credential_tag != request->credential_tag) ||
-		turn_family_attribute(call->message, STUN_ADDITIONAL_ADDRESS_FAMILY, &additional)) {
+		additional_family(call->message, &type, &additional) != 0) {
 		turn_reply_error(core, request, 437);
 		return;
 	}
 	turn_count(core, TURN_COUNTER_retransmissions);
 	request->allocation_id = context->allocation_id;
 	request->flags = context->flags;
-	for (unsigned slot = 0; additional != 0 && slot < 2; slot++) {
+	request->draft_numbers = type == DRAFT_ADDITIONAL_ADDRESS_FAMILY;
+	for (unsigned slot = 0; type != 0 && slot < 2; slot++) {
 		if (context->relayed[slot].address.family == NET_UNSPECIFIED) {
-			request->failed_family = slot_stun_family[slot];
-			request->failed_code = family_configured(core, slot) ? 508 : 440;
+			request->failed_family = turn_slot_stun_family[slot];
+			request->failed_code = turn_family_configured(core, slot) ? 508 : 440;
 		}
 	}
 	reply_success(core, request, context->relayed, (context->remaining_ms + 999) / 1000);
@@ -108,6 +113,7 @@ static unsigned read_wishes(struct turn_core *core, struct turn_call *call)
 	struct turn_request *request = &call->request;
 	struct stun_attribute transport, token, even, fragment;
 	uint8_t family, additional;
+	uint16_t additional_type;
 	bool zero;
 	// 7.2, check 3.
 	if (!attribute_of_length(m, STUN_REQUESTED_TRANSPORT, 4, &transport))
@@ -121,13 +127,13 @@ static unsigned read_wishes(struct turn_core *core, struct turn_call *call)
 	bool has_even = stun_find(m, STUN_EVEN_PORT, &even);
 	if ((has_token && token.length != 8) || (has_even && even.length != 1) ||
 		turn_family_attribute(m, STUN_REQUESTED_ADDRESS_FAMILY, &family) != 0 ||
-		turn_family_attribute(m, STUN_ADDITIONAL_ADDRESS_FAMILY, &additional) != 0 ||
+		additional_family(m, &additional_type, &additional) != 0 ||
 		turn_lifetime(core, m, &request->lifetime_s, &zero) != 0)
 		return 400;
 	// Checks 5 and 6.
 	struct stun_attribute ignored;
 	bool has_family = stun_find(m, STUN_REQUESTED_ADDRESS_FAMILY, &ignored);
-	bool has_additional = stun_find(m, STUN_ADDITIONAL_ADDRESS_FAMILY, &ignored);
+	bool has_additional = additional_type != 0;
 	if (has_token && (has_even || has_family || has_additional))
 		return 400;
 	if (has_family && has_additional)
@@ -145,122 +151,15 @@ static unsigned read_wishes(struct turn_core *core, struct turn_call *call)
 		if (request->reserve_next || additional != STUN_FAMILY_IPV6)
 			return 400;
 		request->families = 3;
+		request->draft_numbers = additional_type == DRAFT_ADDITIONAL_ADDRESS_FAMILY;
 	}
 	if (has_token) {
 		memcpy(&request->token, token.value, 8);
 		return request->token == 0 ? 508 : 0; // never given out
 	}
-	if (!has_additional && !family_configured(core, request->families - 1u))
+	if (!has_additional && !turn_family_configured(core, request->families - 1u))
 		return 440;
 	return 0;
-}
-
-// ---- ports ----
-
-// A port of one family: on the address the client talks to if that fits, else on the first with
-// room. 0, or the error code that says why not.
-static unsigned take_port(struct turn_core *core, const struct turn_request *request, unsigned slot,
-	struct turn_allocation *allocation)
-{
-	unsigned code = 440;
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < core->pool_count; i++) {
-			struct relay_pool *pool = &core->pools[i];
-			bool same = net_address_equal(&pool->address, &request->server.address);
-			if (pool->address.family != slot_family[slot] || same != (pass == 0))
-				continue;
-			uint16_t *port = &allocation->port[slot];
-			int result = request->reserve_next
-					     ? relay_pool_take_pair(pool, port)
-					     : relay_pool_take(pool, request->even_port, port);
-			if (result == 0) {
-				allocation->pool[slot] = (uint8_t)i;
-				return 0;
-			}
-			code = 508;
-		}
-	}
-	return code;
-}
-
-// Takes ports for all families asked for; of two, one is enough (check 9). 0 or an error code.
-static unsigned take_ports(
-	struct turn_core *core, struct turn_request *request, struct turn_allocation *allocation)
-{
-	uint8_t wanted = request->families;
-	unsigned code = 508;
-	for (unsigned slot = 0; slot < 2; slot++) {
-		if ((wanted & 1u << slot) == 0)
-			continue;
-		unsigned failed = take_port(core, request, slot, allocation);
-		if (failed == 0)
-			continue;
-		code = failed;
-		request->families &= (uint8_t) ~(1u << slot);
-		request->failed_family = slot_stun_family[slot];
-		request->failed_code = (uint16_t)failed;
-	}
-	return request->families == 0 ? code : 0;
-}
-
-// Puts the upper port of the pair that take_ports took under the allocation's token.
-static bool hold_pair(struct turn_core *core, const struct turn_request *request,
-	const struct turn_allocation *allocation)
-{
-	unsigned slot = request->families == 1 ? 0 : 1;
-	struct reservation *reservation = reservations_add(
-		&core->reservations, reservation_token(core, request->allocation_id));
-	if (reservation == NULL)
-		return false;
-	reservation->credential_tag = allocation->credential_tag;
-	reservation->prefix_tag = allocation->prefix_tag;
-	reservation->pool = allocation->pool[slot];
-	reservation->port = (uint16_t)(allocation->port[slot] + 1);
-	quota_take(&core->credential_quota, allocation->credential_tag);
-	quota_take(&core->prefix_quota, allocation->prefix_tag);
-	return true;
-}
-
-static void drop_pair(struct turn_core *core, const struct turn_request *request)
-{
-	uint64_t token = reservation_token(core, request->allocation_id);
-	struct reservation *reservation = reservations_find(&core->reservations, token);
-	if (reservation == NULL)
-		return;
-	struct reservation copy = *reservation;
-	reservations_remove(&core->reservations, token);
-	turn_reservation_release(core, &copy);
-}
-
-// 0 or an error code. The reserved port becomes this allocation's.
-static unsigned claim_reservation(struct turn_core *core, struct turn_request *request,
-	struct turn_allocation *allocation, uint64_t now_ms)
-{
-	struct reservation *reservation = reservations_find(&core->reservations, request->token);
-	if (reservation == NULL || reservation->claimed || reservation->expires_ms == UINT64_MAX ||
-		reservation->expires_ms <= now_ms)
-		return 508;
-	unsigned slot = core->pools[reservation->pool].address.family == NET_IPV4 ? 0 : 1;
-	relay_pool_change(&core->pools[reservation->pool], reservation->port, RELAY_PORT_RESERVED,
-		RELAY_PORT_ALLOCATED);
-	reservation->claimed = true;
-	request->families = (uint8_t)(1u << slot);
-	allocation->pool[slot] = reservation->pool;
-	allocation->port[slot] = reservation->port;
-	return 0;
-}
-
-// The allocation did not come about: the port is reserved again.
-static void unclaim_reservation(struct turn_core *core, const struct turn_request *request,
-	struct turn_allocation *allocation)
-{
-	struct reservation *reservation = reservations_find(&core->reservations, request->token);
-	if (reservation == NULL)
-		return;
-	relay_pool_change(&core->pools[reservation->pool], reservation->port, RELAY_PORT_ALLOCATED,
-		RELAY_PORT_RESERVED);
-	allocation->pool[0] = allocation->pool[1] = TURN_NO_POOL;
-	reservations_unclaim(&core->reservations, reservation);
 }
 
 // ---- install ----
@@ -317,9 +216,9 @@ static void undo(struct turn_core *core, const struct turn_request *request)
 	if (allocation == NULL)
 		return;
 	if (request->token != 0)
-		unclaim_reservation(core, request, allocation);
+		turn_reservation_unclaim(core, request, allocation);
 	if ((allocation->flags & API_ALLOCATION_HAS_RESERVATION) != 0)
-		drop_pair(core, request);
+		turn_pair_drop(core, request);
 	turn_allocation_release(core, request->allocation_id);
 }
 
@@ -370,14 +269,14 @@ void turn_allocate(struct turn_core *core, struct turn_call *call)
 		turn_reply_error(core, request, 508);
 		return;
 	}
-	code = request->token != 0 ? claim_reservation(core, request, allocation, call->now_ms)
-				   : take_ports(core, request, allocation);
+	code = request->token != 0 ? turn_reservation_claim(core, request, allocation, call->now_ms)
+				   : turn_ports_take(core, request, allocation);
 	if (code != 0) {
 		turn_allocation_release(core, request->allocation_id);
 		turn_reply_error(core, request, code);
 		return;
 	}
-	if ((request->reserve_next && !hold_pair(core, request, allocation)) ||
+	if ((request->reserve_next && !turn_pair_hold(core, request, allocation)) ||
 		!install(core, request, allocation, call->now_ms))
 		undo(core, request);
 }
@@ -394,31 +293,12 @@ static bool retry(struct turn_core *core, struct turn_request *request, uint64_t
 		return false;
 	struct turn_allocation taken = *allocation;
 	allocation->pool[0] = allocation->pool[1] = TURN_NO_POOL;
-	unsigned code = take_ports(core, request, allocation);
+	unsigned code = turn_ports_take(core, request, allocation);
 	turn_allocation_release_ports(core, &taken);
 	if (request->reserve_next)
-		drop_pair(core, request);
-	return code == 0 && (!request->reserve_next || hold_pair(core, request, allocation)) &&
+		turn_pair_drop(core, request);
+	return code == 0 && (!request->reserve_next || turn_pair_hold(core, request, allocation)) &&
 	       install(core, request, allocation, now_ms);
-}
-
-static void reservation_made(struct turn_core *core, uint64_t allocation_id, uint64_t now_ms)
-{
-	struct reservation *reservation =
-		reservations_find(&core->reservations, reservation_token(core, allocation_id));
-	if (reservation != NULL)
-		reservations_start(&core->reservations, reservation, now_ms);
-}
-
-// The claimed port is the allocation's now, and counts there.
-static void reservation_used(struct turn_core *core, uint64_t token)
-{
-	struct reservation *reservation = reservations_find(&core->reservations, token);
-	if (reservation == NULL)
-		return;
-	quota_give(&core->credential_quota, reservation->credential_tag);
-	quota_give(&core->prefix_quota, reservation->prefix_tag);
-	reservations_remove(&core->reservations, token);
 }
 
 void turn_allocate_done(
@@ -444,9 +324,9 @@ void turn_allocate_done(
 	if (allocation == NULL)
 		return;
 	if ((allocation->flags & API_ALLOCATION_HAS_RESERVATION) != 0)
-		reservation_made(core, request->allocation_id, now_ms);
+		turn_pair_made(core, request->allocation_id, now_ms);
 	if (request->token != 0)
-		reservation_used(core, request->token);
+		turn_reservation_used(core, request->token);
 	turn_count(core, TURN_COUNTER_allocate_ok);
 	if (request->given_up)
 		return;

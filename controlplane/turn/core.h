@@ -107,3 +107,28 @@ void turn_allocation_release_ports(struct turn_core *core, struct turn_allocatio
 void turn_allocation_release_family(struct turn_core *core, uint64_t id, unsigned slot);
 // A reservation's port and quotas return.
 void turn_reservation_release(struct turn_core *core, const struct reservation *reservation);
+
+// Families by slot: [0] IPv4, [1] IPv6. STUN's numbers for them.
+extern const uint8_t turn_slot_stun_family[2];
+bool turn_family_configured(const struct turn_core *core, unsigned slot);
+
+// Ports of an Allocate. The unsigned ones return 0 or an error code.
+// Takes ports for all families the request asks for; of two, one is enough (7.2 check 9), and the
+// request tells then which one failed.
+unsigned turn_ports_take(
+	struct turn_core *core, struct turn_request *request, struct turn_allocation *allocation);
+// The token under which the other half of an allocation's pair is held.
+uint64_t turn_reservation_token(const struct turn_core *core, uint64_t allocation_id);
+// Puts the upper port of the pair that was taken under that token; false without memory. Its time
+// begins with turn_pair_made, when the client is told. turn_pair_drop gives it back before that.
+bool turn_pair_hold(struct turn_core *core, const struct turn_request *request,
+	const struct turn_allocation *allocation);
+void turn_pair_made(struct turn_core *core, uint64_t allocation_id, uint64_t now_ms);
+void turn_pair_drop(struct turn_core *core, const struct turn_request *request);
+// The reserved port of the request's token becomes the allocation's, for good with
+// turn_reservation_used, or goes back with turn_reservation_unclaim.
+unsigned turn_reservation_claim(struct turn_core *core, struct turn_request *request,
+	struct turn_allocation *allocation, uint64_t now_ms);
+void turn_reservation_used(struct turn_core *core, uint64_t token);
+void turn_reservation_unclaim(struct turn_core *core, const struct turn_request *request,
+	struct turn_allocation *allocation);

@@ -38,7 +38,8 @@ struct turn_request {
 	uint8_t failed_family; // Allocate: STUN_FAMILY_* for ADDRESS-ERROR-CODE; 0: none
 	uint16_t failed_code;
 	bool even_port, reserve_next;
-	uint8_t attempts; // installs tried
+	bool draft_numbers; // Allocate: asked for both families as a draft of the RFC had it
+	uint8_t attempts;   // installs tried
 
 	// Only while it waits.
 	uint64_t deadline_ms;

@@ -288,7 +288,8 @@ static void add_attribute(struct world *world, struct stun_builder *b)
 		stun_add_u32(b, STUN_REQUESTED_ADDRESS_FAMILY, (uint32_t)(next() % 4) << 24);
 		break;
 	case 5:
-		stun_add_u32(b, STUN_ADDITIONAL_ADDRESS_FAMILY, (uint32_t)(next() % 4) << 24);
+		stun_add_u32(b, kind & 0x80 ? STUN_ADDITIONAL_ADDRESS_FAMILY : 0x8032,
+			(uint32_t)(next() % 4) << 24);
 		break;
 	case 6:
 		stun_add_u32(b, STUN_CHANNEL_NUMBER, (uint32_t)(0x3FF0 + next() * 16) << 16);

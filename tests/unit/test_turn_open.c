@@ -425,6 +425,29 @@ static void test_dual_allocation(void **state)
 	}
 	desk_close(desk);
 
+	// By the numbers of the draft, the same.
+	desk = desk_open(OPEN);
+	desk_allocate(desk);
+	add_family(desk, 0x8032, STUN_FAMILY_IPV6);
+	desk_succeed(desk);
+	assert_true(desk_has(desk, 0x8033));
+	assert_false(desk_has(desk, STUN_ADDRESS_ERROR_CODE));
+	desk_adopt(desk);
+	desk_repeat(desk);
+	assert_true(desk_has(desk, 0x8033));
+	desk->context = (struct api_allocation_context){0};
+	desk_allocate(desk);
+	add_family(desk, 0x8032, STUN_FAMILY_IPV4);
+	desk_refuse(desk, 400);
+	desk_close(desk);
+	desk = desk_open(DUAL OPEN);
+	desk_allocate(desk);
+	add_family(desk, 0x8032, STUN_FAMILY_IPV6);
+	desk_succeed(desk);
+	assert_int_equal(
+		desk_xor_address(desk, STUN_XOR_RELAYED_ADDRESS, 1).address.family, NET_IPV6);
+	desk_close(desk);
+
 	// IPv6 ports used up: 508 inside the success.
 	desk = desk_open(DUAL "relay-ports = 50000-50001\n" OPEN);
 	for (unsigned i = 0; i < 2; i++) {
