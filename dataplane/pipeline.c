@@ -58,7 +58,8 @@ static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t st
 	}
 	if (pass->out_count) {
 		stage_transmit(pass);
-		start = pass_count(worker, STAGE_transmit, pass->out_count, start);
+		// The door out counts what was sent.
+		start = pass_count(worker, STAGE_transmit, 0, start);
 	}
 	return start;
 }
@@ -89,7 +90,6 @@ static void burst_run(
 	pass_begin(&pass, worker, port, now);
 	memcpy(pass.burst.mbufs, mbufs, count * sizeof(mbufs[0]));
 	pass.burst.count = (uint16_t)count;
-	worker->stats.stage[STAGE_receive].packets += count;
 	uint64_t start = rte_rdtsc();
 	stage_parse(&pass);
 	start = pass_count(worker, STAGE_parse, count, start);

@@ -18,7 +18,6 @@ bool peer_side_owner(struct pass *pass, unsigned at, unsigned address, uint16_t 
 		}
 		struct rte_mbuf *mbuf = pass->burst.mbufs[at];
 		((struct packet_private *)rte_mbuf_to_priv(mbuf))->relay_slot = owner.slot;
-		worker->stats.event[EVENT_handoff_out]++;
 		worker_hand_off(worker, owner.worker, mbuf, pass->burst.port);
 		return false;
 	}

