@@ -6,6 +6,7 @@
 #include "controlplane/dataplane_link.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -307,7 +308,7 @@ int dataplane_link_open(uv_loop_t *loop, const char *path,
 	int rc = -ENAMETOOLONG;
 	if (strlen(path) >= sizeof(link->address.sun_path))
 		goto free_link;
-	memcpy(link->address.sun_path, path, strlen(path));
+	snprintf(link->address.sun_path, sizeof(link->address.sun_path), "%s", path);
 	rc = -ENOMEM;
 	link->datagram = malloc(API_DATAGRAM_MAX);
 	link->session = dataplane_session_create(&session_events);

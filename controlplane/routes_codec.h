@@ -42,8 +42,9 @@ struct routes_address {
 // A nexthop object (ip nexthop): one hop, a group of others, or a blackhole.
 struct routes_nexthop {
 	uint32_t id;
-	bool blackhole;
 	struct api_next_hop hop; // ifindex 0: one we cannot follow (encapsulation)
+	uint8_t blackhole;       // 0 or 1
+	uint8_t reserved;        // no padding: compared as bytes
 	uint16_t member_count;
 	uint32_t members[ROUTES_GROUP_MAX];
 };
