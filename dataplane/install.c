@@ -210,7 +210,7 @@ static int permissions(struct worker *worker, uint32_t slot, const struct net_ad
 	unsigned count, uint32_t deadline, uint64_t now)
 {
 	struct mappings *m = worker->mappings;
-	uint32_t added[API_PERMISSIONS_MAX], all[API_PERMISSIONS_MAX];
+	uint32_t added[API_PERMISSIONS_MAX] = {0}, all[API_PERMISSIONS_MAX] = {0};
 	unsigned added_count = 0;
 	int result = 0;
 	for (unsigned i = 0; i < count && result == 0; i++) {
@@ -291,7 +291,8 @@ static int bind_channel(struct worker *worker, const struct api_channel_bind *bi
 	if (slot == MAPPINGS_NONE)
 		return -ENOENT;
 	struct allocation *a = &m->allocations[slot];
-	if (!peer_relayable(a, &peer->address) || peer->port == 0 || bind->channel < CHANNEL_NUMBER_FIRST ||
+	if (!peer_relayable(a, &peer->address) || peer->port == 0 ||
+		bind->channel < CHANNEL_NUMBER_FIRST ||
 		bind->channel > worker->addresses->channel_last)
 		return -EINVAL;
 	uint32_t bound = session_drop_expired(m, session_of_channel(m, a, bind->channel), now);

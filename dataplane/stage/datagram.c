@@ -24,20 +24,18 @@ static void write_u16(uint8_t *p, unsigned value)
 	p[1] = (uint8_t)value;
 }
 
+// Summed in registers: reading back bytes that were just stored in pieces costs more than the sum.
 static void write_ipv4(uint8_t *p, const struct datagram *d, uint8_t protocol, unsigned length)
 {
-	p[0] = 0x45;
-	p[1] = d->tos;
-	write_u16(p + 2, length);
-	write_u16(p + 4, d->identification);
-	write_u16(p + 6, d->dont_fragment ? 0x4000 : 0);
-	p[8] = d->ttl;
-	p[9] = protocol;
-	memset(p + 10, 0, 2);
-	memcpy(p + 12, d->source, 4);
-	memcpy(p + 16, d->destination, 4);
-	uint16_t checksum = (uint16_t)~checksum_fold(checksum_sum(p, HEADERS_IPV4_LENGTH));
-	memcpy(p + 10, &checksum, 2);
+	uint32_t words[5];
+	words[0] = 0x45u | (uint32_t)d->tos << 8 | (uint32_t)datagram_be16(length) << 16;
+	words[1] = datagram_be16(d->identification) | (d->dont_fragment ? 0x00400000u : 0);
+	words[2] = d->ttl | (uint32_t)protocol << 8;
+	memcpy(&words[3], d->source, 4);
+	memcpy(&words[4], d->destination, 4);
+	uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
+	words[2] |= (uint32_t)(uint16_t)~checksum_fold(sum) << 16;
+	memcpy(p, words, sizeof(words));
 }
 
 static void write_ipv6(uint8_t *p, const struct datagram *d, uint8_t protocol, unsigned length)

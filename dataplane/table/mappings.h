@@ -159,17 +159,21 @@ struct peer_key {
 	uint8_t family;
 };
 
-// Copies 4 or 16 bytes into a zeroed field.
+// 4 or 16 bytes into a field of 16. Whole words, so that hashing can load what was just stored.
 static inline void mappings_copy_address(
 	uint8_t to[static 16], const uint8_t *from, unsigned family)
 {
+	uint64_t words[2] = {0, 0};
 	if (family == NET_IPV6) {
-		memcpy(to, from, 16);
+		memcpy(words, from, 16);
 	} else {
-		memset(to, 0, 16);
-		memcpy(to, from, 4);
+		uint32_t word;
+		memcpy(&word, from, 4);
+		words[0] = word; // little endian: the first four bytes
 	}
+	memcpy(to, words, 16);
 }
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "as the message formats are");
 
 static inline bool mappings_address_equal(const uint8_t *a, const uint8_t *b)
 {

@@ -13,10 +13,18 @@ enum { OWN_ADDRESS_NONE = 0xFF };
 static inline unsigned own_address_find(
 	const struct node_addresses *addresses, unsigned family, const uint8_t *bytes)
 {
-	unsigned length = family == NET_IPV4 ? 4 : 16;
+	uint64_t want[2] = {0, 0}, have[2];
+	if (family == NET_IPV4) {
+		uint32_t word;
+		memcpy(&word, bytes, 4);
+		want[0] = word;
+	} else {
+		memcpy(want, bytes, 16);
+	}
 	for (unsigned i = 0; i < addresses->listen_count; i++) {
-		const struct net_address *a = &addresses->listen[i];
-		if (a->family == family && memcmp(a->bytes, bytes, length) == 0)
+		memcpy(have, addresses->listen[i].bytes, 16);
+		if (addresses->listen[i].family == family &&
+			((have[0] ^ want[0]) | (have[1] ^ want[1])) == 0)
 			return i;
 	}
 	return OWN_ADDRESS_NONE;

@@ -161,6 +161,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.alternate_port = 3479,
 		.relay_first = 50000,
 		.relay_last = 50015,
+		.channel_last = 0x4FFF,
 		.behaviour_discovery = true};
 	static const char *const listen[] = {
 		"192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2"};

@@ -122,6 +122,42 @@ static void refresh_and_remove(void **state)
 	world_close();
 }
 
+// RFC 8656 8.1: a dual allocation may lose one address; what belongs to the other family stays.
+static void one_family_ends(void **state)
+{
+	(void)state;
+	for (unsigned side = 0; side < 2; side++) {
+		world_open();
+		assert_int_equal(install_allocation_for(0, 0, 1), 0);
+		for (unsigned p = 0; p < 2; p++)
+			for (uint16_t i = 0; i < 5; i++)
+				assert_int_equal(
+					install_channel(0, 1, (uint16_t)(0x4000 + 10 * p + i),
+						world_peer[p], (uint16_t)(5000 + i)),
+					0);
+		struct api_allocation_change change = {
+			.allocation_id = 1, .family = side ? NET_IPV6 : NET_IPV4};
+		assert_int_equal(install(0, API_ALLOCATION_REMOVE, &change, sizeof(change)), 0);
+		assert_int_equal(usage().allocations, 1);
+		assert_int_equal(usage().channels, 5);
+		assert_int_equal(usage().permissions, 1);
+		struct relay_port_owner owner;
+		uint16_t port = relayed_of_id(0, 1).port;
+		assert_int_equal(relay_ports_find(world.relay_ports, 0, port, &owner), side == 1);
+		assert_int_equal(relay_ports_find(world.relay_ports, 1, port, &owner), side == 0);
+		assert_int_equal(install_permission(0, 1, world_peer[side]), -EINVAL);
+		assert_int_equal(install_permission(0, 1, world_peer[!side]), 0);
+		assert_int_equal(
+			install(0, API_ALLOCATION_REMOVE, &change, sizeof(change)), -EINVAL);
+		change.family = 0;
+		assert_int_equal(install(0, API_ALLOCATION_REMOVE, &change, sizeof(change)), 0);
+		assert_int_equal(usage().allocations + usage().channels, 0);
+		assert_false(relay_ports_find(world.relay_ports, 0, port, &owner));
+		assert_false(relay_ports_find(world.relay_ports, 1, port, &owner));
+		world_close();
+	}
+}
+
 // A 5-tuple whose allocation has run out but was not scanned yet is free; the control plane hears.
 static void expired_makes_room(void **state)
 {
@@ -321,6 +357,7 @@ int main(void)
 		cmocka_unit_test(allocation_malformed),
 		cmocka_unit_test(pool_and_flood_limits),
 		cmocka_unit_test(refresh_and_remove),
+		cmocka_unit_test(one_family_ends),
 		cmocka_unit_test(expired_makes_room),
 		cmocka_unit_test(permissions_all_or_none),
 		cmocka_unit_test(channel_conflicts),

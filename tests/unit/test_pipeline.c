@@ -67,6 +67,29 @@ static void first_bytes(void **state)
 	world_close();
 }
 
+// Channel numbers behind 0x4FFF only where the configuration serves clients of RFC 5766.
+static void channel_numbers(void **state)
+{
+	(void)state;
+	static const uint16_t last[] = {0x4FFF, 0x7FFF};
+	for (unsigned i = 0; i < 2; i++) {
+		world_open();
+		world.addresses.channel_last = last[i];
+		assert_int_equal(install_allocation_for(0, 0, 1), 0);
+		assert_int_equal(
+			install_channel(0, 1, 0x7FFE, world_peer[0], 5000), i == 0 ? -EINVAL : 0);
+		world_clear();
+		struct frame f = channel_data(0);
+		channel_data_write_header(channel_message, 0x7FFE, 160);
+		run(&f);
+		if (i == 0)
+			assert_dropped(first_byte_unknown);
+		else
+			assert_int_equal(world.frame_count, 1);
+		world_close();
+	}
+}
+
 // Everything that is not the relay's goes to the kernel: by itself, or through the TAP.
 static void the_kernels(void **state)
 {
@@ -591,6 +614,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_bytes),
+		cmocka_unit_test(channel_numbers),
 		cmocka_unit_test(the_kernels),
 		cmocka_unit_test(chained_buffers),
 		cmocka_unit_test(a_long_mixed_burst),
