@@ -212,7 +212,7 @@ static void test_hello(void **state)
 	size_t size;
 	const uint8_t *data = dataplane_session_output(bench->session, &size);
 	const uint8_t *end = data + size;
-	struct api_frame frame;
+	struct api_frame frame = {0};
 	struct api_hello hello;
 	assert_int_equal(api_frame_next(&data, end, &frame), 1);
 	assert_ptr_equal(data, end);
