@@ -229,6 +229,8 @@ static void test_hello(void **state)
 	assert_int_equal(bench->seen.ups, 1);
 	assert_int_equal(bench->seen.instance, 42);
 	assert_true(ask(bench, API_PORTS, &answers) != 0);
+	dataplane_session_end(bench->session);
+	assert_int_equal(answers.ends, 1);
 }
 
 static void test_refused(void **state)
@@ -375,6 +377,8 @@ static void test_never_answers(void **state)
 	assert_false(dataplane_session_tick(
 		bench->session, bench->now += DATAPLANE_ANSWER_TIMEOUT_MS - 1));
 	assert_true(dataplane_session_tick(bench->session, bench->now += 1));
+	dataplane_session_end(bench->session);
+	assert_int_equal(stream.result, -ENOTCONN);
 }
 
 static void test_greeting_never_answered(void **state)
