@@ -3,12 +3,15 @@
 #include "controlplane/turn/authentication.h"
 
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
+// Name and password as clients send and use them: prepared with OpaqueString (RFC
+// 8489 14.3, 9.2.2).
 struct authentication_user {
-	const struct config_user *user; // borrowed
+	struct config_user user;
 	size_t name_length;
 	uint8_t hash[STUN_USERHASH_LENGTH];
 };
@@ -27,7 +30,24 @@ static int by_name(const void *a, const void *b)
 {
 	const struct authentication_user *left = a, *right = b;
 	return compare_names(
-		left->user->name, left->name_length, right->user->name, right->name_length);
+		left->user.name, left->name_length, right->user.name, right->name_length);
+}
+
+// OpaqueString (RFC 8265 4.2) of a configured value. What that profile refuses, or what grows out
+// of its room, stays as it was written: only a client that sends the same bytes can use it.
+static void prepare(const char *text, char *out, size_t size)
+{
+	gnutls_datum_t prepared = {0};
+	int error = gnutls_utf8_password_normalize(
+		(const unsigned char *)text, (unsigned)strlen(text), &prepared, 0);
+	const char *from = error == 0 && prepared.size < size ? (const char *)prepared.data : text;
+	size_t length = strnlen(from, size - 1);
+	memcpy(out, from, length);
+	out[length] = 0;
+	if (error == 0) {
+		sodium_memzero(prepared.data, prepared.size);
+		gnutls_free(prepared.data);
+	}
 }
 
 int authentication_init(struct authentication *authentication, const struct config *config)
@@ -42,10 +62,12 @@ int authentication_init(struct authentication *authentication, const struct conf
 	authentication->user_count = config->turn.user_count;
 	for (unsigned i = 0; i < config->turn.user_count; i++) {
 		struct authentication_user *entry = &authentication->users[i];
-		entry->user = &config->turn.users[i];
-		entry->name_length = strlen(entry->user->name);
+		prepare(config->turn.users[i].name, entry->user.name, sizeof(entry->user.name));
+		prepare(config->turn.users[i].password, entry->user.password,
+			sizeof(entry->user.password));
+		entry->name_length = strlen(entry->user.name);
 		stun_userhash(
-			entry->user->name, entry->name_length, config->turn.realm, entry->hash);
+			entry->user.name, entry->name_length, config->turn.realm, entry->hash);
 	}
 	qsort(authentication->users, authentication->user_count, sizeof(*authentication->users),
 		by_name);
@@ -54,6 +76,9 @@ int authentication_init(struct authentication *authentication, const struct conf
 
 void authentication_free(struct authentication *authentication)
 {
+	if (authentication->users != NULL)
+		sodium_memzero(authentication->users,
+			authentication->user_count * sizeof(*authentication->users));
 	free(authentication->users);
 	nonce_keys_wipe(&authentication->nonces);
 	authentication->users = NULL;
@@ -76,7 +101,7 @@ static const struct authentication_user *user_by_name(
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 		const struct authentication_user *entry = &authentication->users[middle];
-		int order = compare_names(name, length, entry->user->name, entry->name_length);
+		int order = compare_names(name, length, entry->user.name, entry->name_length);
 		if (order == 0)
 			return entry;
 		if (order < 0)
@@ -201,9 +226,9 @@ static bool identify(const struct authentication *authentication,
 			return false;
 	}
 	if (user != NULL) {
-		attempt->name = user->user->name;
+		attempt->name = user->user.name;
 		attempt->name_length = user->name_length;
-		return try_password(attempt, user->user->password, &result->key);
+		return try_password(attempt, user->user.password, &result->key);
 	}
 	uint64_t expiry;
 	if ((config->turn.auth & CONFIG_AUTH_REST) == 0 ||

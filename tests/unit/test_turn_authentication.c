@@ -74,6 +74,18 @@ static void test_static_user(void **state)
 	desk_close(desk);
 }
 
+// RFC 8489 14.3: what the operator wrote decomposed, a client sends composed (OpaqueString is NFC).
+static void test_opaque_string(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open("[turn]\nrealm = relay.example\nauth = static\n"
+				      "user = Zoe\xcc\x88:cafe\xcc\x81\n");
+	log_in(desk, "Zo\xc3\xab", "caf\xc3\xa9");
+	desk_allocate(desk);
+	desk_succeed(desk);
+	desk_close(desk);
+}
+
 static void test_wrong_credentials(void **state)
 {
 	(void)state;
@@ -609,6 +621,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_static_user),
+		cmocka_unit_test(test_opaque_string),
 		cmocka_unit_test(test_wrong_credentials),
 		cmocka_unit_test(test_missing_attributes),
 		cmocka_unit_test(test_attribute_appended_by_third_party),
