@@ -8,6 +8,8 @@
 #include <sys/sysmacros.h>
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TUN_MAJOR = 10, TUN_MINOR = 200 }; // misc device net/tun
@@ -48,4 +50,25 @@ int descriptors_new(const struct descriptors *before, enum descriptor_kind kind,
 		if (!was_open(before, fd) && kind_of(fd) == kind)
 			return fd;
 	return -1;
+}
+
+void *descriptors_mapping(int socket, uint64_t offset, size_t *length)
+{
+	struct stat status;
+	char line[512];
+	void *found = NULL;
+	FILE *maps = fstat(socket, &status) == 0 ? fopen("/proc/self/maps", "re") : NULL;
+	if (!maps)
+		return NULL;
+	while (!found && fgets(line, sizeof(line), maps)) {
+		uint64_t start, end, at, inode;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64, &start,
+			    &end, &at, &inode) == 4 &&
+			inode == status.st_ino && at == offset && strstr(line, "socket:[")) {
+			found = (void *)(uintptr_t)start;
+			*length = end - start;
+		}
+	}
+	fclose(maps);
+	return found;
 }

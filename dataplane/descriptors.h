@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { DESCRIPTORS_MAX = 4096 };
@@ -24,3 +25,7 @@ void descriptors_note(struct descriptors *descriptors);
 // The lowest descriptor of that kind that was not open when `before` was noted, from `from` on; -1:
 // none.
 int descriptors_new(const struct descriptors *before, enum descriptor_kind kind, int from);
+
+// Where a socket's memory is mapped in this process: the mapping that begins at `offset` of it.
+// NULL: not mapped. *length: whole pages.
+void *descriptors_mapping(int socket, uint64_t offset, size_t *length);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 // When the walks after the last packet begin.
-static const unsigned walk_after_ms[LAUNDER_WALKS] = {1, 100, 1000};
+static const unsigned walk_after_ms[LAUNDER_WALKS] = {1, 100, 1001};
 
 void launder_mbuf(struct rte_mbuf *mbuf)
 {
@@ -59,23 +59,32 @@ static void pool_batch(struct worker *worker, struct launder *launder)
 	worker->stats.event[EVENT_laundered_buffers] += count;
 }
 
+static void begin_walk(struct worker *worker, struct launder *launder)
+{
+	launder->walks++;
+	reclaim(worker);
+	launder->left = rte_mempool_avail_count(worker->pool);
+	launder_stack();
+	for (unsigned i = 0; i < worker->machine->queue_count; i++)
+		packet_ring_begin(&worker->machine->queues[i].packet_ring);
+}
+
 void launder_idle(struct worker *worker, uint64_t now)
 {
-	struct launder *launder = &worker->machine->launder;
-	uint64_t hz = rte_get_tsc_hz();
-	for (unsigned i = 0; i < worker->machine->queue_count; i++)
-		worker->stats.event[EVENT_laundered_buffers] += umem_launder(
-			&worker->machine->queues[i].umem, now - launder->last_packet > hz);
+	struct worker_machine *machine = worker->machine;
+	struct launder *launder = &machine->launder;
+	uint64_t hz = rte_get_tsc_hz(), *count = &worker->stats.event[EVENT_laundered_buffers];
+	bool silent = now - launder->last_packet > hz;
+	for (unsigned i = 0; i < machine->queue_count; i++)
+		*count += umem_launder(&machine->queues[i].umem, silent);
 	if (now < launder->next)
 		return;
 	launder->next = now + hz / 1000000 * LAUNDER_INTERVAL_US;
 	if (launder->left == 0 && launder->walks < LAUNDER_WALKS &&
-		now - launder->last_packet >= hz / 1000 * walk_after_ms[launder->walks]) {
-		launder->walks++;
-		reclaim(worker);
-		launder_stack();
-		launder->left = rte_mempool_avail_count(worker->pool);
-	}
+		now - launder->last_packet >= hz / 1000 * walk_after_ms[launder->walks])
+		begin_walk(worker, launder);
+	for (unsigned i = 0; launder->walks && i < machine->queue_count; i++)
+		*count += packet_ring_launder(&machine->queues[i].packet_ring, silent);
 	if (launder->left)
 		pool_batch(worker, launder);
 }

@@ -16,6 +16,7 @@
 #include "dataplane/doorbell.h"
 #include "dataplane/event_ring.h"
 #include "dataplane/launder.h"
+#include "dataplane/packet_ring.h"
 #include "dataplane/rest.h"
 #include "dataplane/umem.h"
 #include "dataplane/worker.h"
@@ -38,9 +39,10 @@ enum {
 struct machine_queue {
 	uint16_t port;
 	uint16_t queue;
-	bool vlan_reported; // the driver strips VLAN tags: put them back into the frame
-	int receive_fd;     // readable when packets wait; -1: the driver has none
-	struct umem umem;   // the AF_XDP socket's rings; absent for other drivers
+	bool vlan_reported;             // the driver strips VLAN tags: put them back into the frame
+	int receive_fd;                 // readable when packets wait; -1: the driver has none
+	struct umem umem;               // the AF_XDP socket's rings; absent for other drivers
+	struct packet_ring packet_ring; // the AF_PACKET socket's
 };
 
 struct machine_transmit {

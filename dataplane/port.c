@@ -172,6 +172,7 @@ static int make_af_packet(struct port *port, char arguments[static ARGUMENTS_SIZ
 	unsigned frame = power_of_two(facts.mtu + 128u);
 	if (frame < facts.mtu + 128u)
 		return fail(error, port, -EMSGSIZE, "its MTU %u is too large; lower it", facts.mtu);
+	port->frame_size = frame;
 	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u",
 		port->config->target, port->queues, frame, frame * 32, PACKET_FRAMES);
 	return 0;
@@ -232,8 +233,13 @@ static int make_device(struct port *port, unsigned index, char error[static PORT
 	int fd = -1;
 	if (port->config->type != CONFIG_PORT_AF_PACKET)
 		return 0;
-	for (uint16_t q = 0; q < port->queues; q++)
+	for (uint16_t q = 0; q < port->queues; q++) {
 		port->receive_fd[q] = fd = descriptors_new(&before, DESCRIPTOR_PACKET, fd + 1);
+		if (packet_ring_find(&port->packet_ring[q], fd, port->frame_size, PACKET_FRAMES))
+			return fail(error, port, -ENOENT,
+				"the rings of the AF_PACKET socket were not found, so its frames "
+				"could not be wiped; is /proc mounted?");
+	}
 	return 0;
 }
 

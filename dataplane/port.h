@@ -4,6 +4,7 @@
 // queue owners, which do not change once they run.
 #pragma once
 
+#include "dataplane/packet_ring.h"
 #include "dataplane/umem.h"
 #include "ebpf/load.h"
 #include "lib/config/config.h"
@@ -30,11 +31,13 @@ struct port {
 	uint16_t queue_owner[PORT_QUEUES_MAX]; // worker; steering.c
 	int receive_fd[PORT_QUEUES_MAX];       // readable when packets wait, the driver's; -1: none
 	struct umem umem[PORT_QUEUES_MAX];
+	struct packet_ring packet_ring[PORT_QUEUES_MAX];
 	char kernel_interface[16]; // whose addresses and routes are this port's
 	bool has_kernel;           // the kernel sees the port's other packets by itself
 	bool vlan_reported;        // the driver takes VLAN tags out of the frame
 	uint8_t mac[6];
 	uint16_t mtu;
+	uint32_t frame_size; // of AF_PACKET's rings
 	bool made, started;
 	int counters;     // steer_counters; -1: none
 	int program_file; // open until the queues are set up; -1: none

@@ -3,6 +3,7 @@
 
 #include "dataplane/umem.h"
 
+#include "dataplane/descriptors.h"
 #include "dataplane/launder.h"
 
 #include <rte_mbuf.h>
@@ -10,11 +11,8 @@
 
 #include <linux/if_xdp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,40 +21,16 @@ enum {
 	OFFSET_SHIFT = 48,
 };
 
-// The mapping of the socket's fill ring. Its length is rounded up to whole pages.
-static void *find_mapping(uint64_t inode, size_t *length)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512];
-	void *found = NULL;
-	if (!maps)
-		return NULL;
-	while (!found && fgets(line, sizeof(line), maps)) {
-		uint64_t start, end, offset, number;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64, &start,
-			    &end, &offset, &number) == 4 &&
-			number == inode && offset == XDP_UMEM_PGOFF_FILL_RING &&
-			strstr(line, "socket:[")) {
-			found = (void *)(uintptr_t)start;
-			*length = end - start;
-		}
-	}
-	fclose(maps);
-	return found;
-}
-
 int umem_find(struct umem *umem, int socket, struct rte_mempool *pool)
 {
 	struct xdp_mmap_offsets offsets;
 	socklen_t size = sizeof(offsets);
-	struct stat status;
 	size_t length;
 	memset(umem, 0, sizeof(*umem));
-	if (fstat(socket, &status) != 0 ||
-		getsockopt(socket, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0 ||
+	if (getsockopt(socket, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0 ||
 		size != sizeof(offsets))
 		return -ENOENT;
-	uint8_t *ring = find_mapping(status.st_ino, &length);
+	uint8_t *ring = descriptors_mapping(socket, XDP_UMEM_PGOFF_FILL_RING, &length);
 	if (!ring || offsets.fr.desc >= length)
 		return -ENOENT;
 	// A power of two of entries; less than a page is lost to rounding, and a ring of 512 or
