@@ -5,7 +5,7 @@
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/pass.h"
-#include "dataplane/stage/transmit.h"
+#include "dataplane/stage/relay.h"
 #include "dataplane/table/held.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/relay_ports.h"
@@ -189,7 +189,7 @@ int pipeline_send(struct worker *worker, const struct api_packet_send *send, con
 		.destination_port = send->destination.port,
 		.family = (uint8_t)family,
 		.ttl = DATAGRAM_TTL,
-		.identification = (uint16_t)++worker->mappings->ipv4_identification,
+		.identification = relay_identification(worker->mappings),
 	};
 	if (!datagram_wrap(mbuf, &out, DATAGRAM_COMPUTE)) {
 		rte_pktmbuf_free(mbuf);

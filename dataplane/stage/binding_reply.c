@@ -18,7 +18,7 @@
 // none (RFC 8489 9 leaves it to the server). Owner worker.
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
-#include "dataplane/stage/transmit.h"
+#include "dataplane/stage/relay.h"
 #include "dataplane/table/own_addresses.h"
 #include "lib/wire/stun.h"
 
@@ -161,6 +161,7 @@ static void answer(struct pass *pass, unsigned at, const struct binding_request 
 		.destination_port = r->response_port ? r->response_port : source.port,
 		.family = h->family,
 		.ttl = DATAGRAM_TTL,
+		.identification = relay_identification(worker->mappings),
 	};
 	uint8_t *frame = pass_frame(pass, at);
 	uint8_t ethernet[HEADERS_ETHERNET_LENGTH + 2 * HEADERS_VLAN_LENGTH];

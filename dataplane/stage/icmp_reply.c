@@ -4,7 +4,7 @@
 
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
-#include "dataplane/stage/transmit.h"
+#include "dataplane/stage/relay.h"
 #include "dataplane/table/own_addresses.h"
 
 enum {
@@ -60,6 +60,7 @@ void icmp_reply_send(struct pass *pass, unsigned at, enum icmp_reply kind, unsig
 		.destination = h->source,
 		.family = h->family,
 		.ttl = DATAGRAM_TTL,
+		.identification = relay_identification(worker->mappings),
 	};
 	datagram_write_ip(p, &out, ipv4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6, length);
 	uint8_t *icmp = p + ip;

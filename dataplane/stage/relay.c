@@ -26,7 +26,7 @@ void relay_transaction(struct mappings *m, uint8_t out[static 12])
 
 // RFC 6864: unique per address pair while fragments live. An odd multiple of a counter visits all
 // 65536 values before one comes back, and does not show how much is relayed as a counter would.
-static uint16_t identification_next(struct mappings *m)
+uint16_t relay_identification(struct mappings *m)
 {
 	return (uint16_t)(++m->ipv4_identification * 0x9E37u);
 }
@@ -50,7 +50,7 @@ bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path)
 		// For equal-cost routes; only looked at when the next hop is not cached.
 		path->flow = ((uint32_t)packet->source_port << 16 | packet->destination_port) *
 			     0x9E3779B1u;
-		packet->identification = identification_next(worker->mappings);
+		packet->identification = relay_identification(worker->mappings);
 	}
 	path->routed = !path->ours && transmit_hop(worker, &path->cache, packet->destination,
 					      packet->family, path->flow, &path->view);

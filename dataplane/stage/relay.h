@@ -21,6 +21,9 @@ struct relay_path {
 // label is never copied, RFC 8656 section 13.2, and under a random key tells nothing).
 uint32_t relay_flow(const struct mappings *m, const struct datagram *packet);
 
+// The next IPv4 identification of this worker.
+uint16_t relay_identification(struct mappings *m);
+
 // Fills identification, flow, flow label and next hop. False: the packet is gone, dropped and
 // counted; where RFC 8656 section 13 asks for it the sender gets an ICMP error (budgeted).
 bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path);

@@ -36,8 +36,9 @@ void worker_transmit(struct worker *w, struct rte_mbuf *mbuf, uint16_t port)
 	struct headers h;
 	enum headers_verdict verdict =
 		headers_parse(rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len, &h);
+	// (NOT_UDP: a fragment of one, over an MTU of 100.)
 	MUST(verdict == HEADERS_UDP || verdict == HEADERS_ICMP_ERROR ||
-		verdict == HEADERS_FRAGMENT);
+		verdict == HEADERS_FRAGMENT || verdict == HEADERS_NOT_UDP);
 	rte_pktmbuf_free(mbuf);
 }
 
