@@ -54,7 +54,8 @@ void connection_free(struct connection *connection)
 	if (server->control == connection)
 		server->control = NULL;
 	explicit_bzero(connection->in, connection->in_length);
-	explicit_bzero(connection->out.data, (size_t)connection->out.datagrams * API_DATAGRAM_MAX);
+	while (connection->out.used)
+		connection_sent(connection); // wipes; sent slots are wiped already
 	free(connection->in);
 	free(connection->out.data);
 	explicit_bzero(connection, sizeof(*connection));
