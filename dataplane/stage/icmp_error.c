@@ -102,6 +102,7 @@ static void indicate(struct pass *pass, unsigned at, struct allocation *a, const
 		.packet = {.ttl = DATAGRAM_TTL},
 		.cache = {&a->to_client, NULL, &a->hop_epoch},
 		.payload_length = (uint16_t)length,
+		.begins_here = true,
 	};
 	peer_side_to_client(worker, a, &path.packet);
 	if (!relay_admit(pass, at, &path))

@@ -36,7 +36,7 @@ bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path)
 	struct worker *worker = pass->burst.worker;
 	const struct headers *h = &pass->burst.headers[at];
 	struct datagram *packet = &path->packet;
-	if (__builtin_expect(h->ttl <= 1, 0)) {
+	if (__builtin_expect(h->ttl <= 1 && !path->begins_here, 0)) {
 		icmp_reply_send(pass, at, ICMP_REPLY_HOP_LIMIT, 0);
 		pass_drop(pass, at, DROP_hop_limit);
 		return false;
@@ -60,7 +60,8 @@ bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path)
 		// The sender must leave room for what its packet grows by on the way through us.
 		unsigned received = (unsigned)(h->l4_offset - h->l3_offset) + h->l4_length;
 		int mtu = (int)path->view.mtu - (int)length + (int)received;
-		icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, mtu > 0 ? (unsigned)mtu : 0);
+		if (!path->begins_here)
+			icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, mtu > 0 ? (unsigned)mtu : 0);
 		pass_drop(pass, at, DROP_too_big);
 		return false;
 	}

@@ -9,8 +9,11 @@
 struct relay_path {
 	struct datagram packet;
 	struct hop_cache cache;
-	bool ours;               // the destination is one of our relayed addresses: hairpin
-	bool routed;             // relay_admit: view is known
+	bool ours;   // the destination is one of our relayed addresses: hairpin
+	bool routed; // relay_admit: view is known
+	// Made here because of an ICMP error: its own hop limit says nothing, and there is no ICMP
+	// about ICMP (RFC 1122 3.2.2).
+	bool begins_here;
 	uint16_t payload_offset; // of the application's bytes in the frame as received
 	uint16_t payload_length; // UDP payload that goes out, headers of TURN included
 	uint32_t flow;

@@ -12,6 +12,7 @@ struct error {
 	struct net_endpoint quoted_from, quoted_to;
 	uint8_t type, code, quoted_protocol;
 	uint32_t rest;
+	uint8_t ttl;           // 0: 60
 	unsigned quoted_bytes; // behind the quoted IP header
 	bool damaged;
 };
@@ -56,6 +57,14 @@ static void run_error(const struct error *e)
 	unsigned icmp_length = 8 + quoted_ip + e->quoted_bytes;
 	unsigned l4 = 14 + ip_header(frame + 14, &from, &e->to, v4 ? 1 : 58, icmp_length);
 	uint8_t *icmp = frame + l4;
+	if (e->ttl && v4) {
+		frame[14 + 8] = e->ttl;
+		memset(frame + 14 + 10, 0, 2);
+		uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(frame + 14, 20));
+		memcpy(frame + 14 + 10, &sum, 2);
+	} else if (e->ttl) {
+		frame[14 + 7] = e->ttl;
+	}
 	icmp[0] = e->type;
 	icmp[1] = e->code;
 	uint32_t rest = htonl(e->rest);
@@ -144,6 +153,25 @@ static void becomes_an_indication(void **state)
 			assert_int_equal(world.workers[0].stats.event[EVENT_icmp_relayed], 1);
 			world_close();
 		}
+	}
+}
+
+// An error may arrive with its last hop: it is for us. And whatever becomes of it, no ICMP about
+// ICMP.
+static void on_its_last_hop(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < 2; p++) {
+		open_permitted(1, p);
+		struct error e = error_about(p, p ? 1 : 3, 3);
+		e.ttl = 1;
+		run_error(&e);
+		assert_int_equal(seen_one().h.ttl, 64);
+		world_clear();
+		world_link(0, 60, true);
+		run_error(&e);
+		assert_dropped(too_big);
+		world_close();
 	}
 }
 
@@ -317,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(becomes_an_indication),
+		cmocka_unit_test(on_its_last_hop),
 		cmocka_unit_test(foreign_ones_do_not),
 		cmocka_unit_test(too_big_with_df),
 		cmocka_unit_test(too_big_for_ipv6),
