@@ -334,7 +334,7 @@ const char *node_trouble(const struct node *node)
 		return "starting";
 	switch (dataplane_link_trouble(node->link)) {
 	case DATAPLANE_LINK_FINE:
-		return "connected";
+		return "its allocations and the kernel's routes are being exchanged";
 	case DATAPLANE_LINK_NO_SOCKET:
 		return "relay-dataplane is not running";
 	case DATAPLANE_LINK_FORBIDDEN:

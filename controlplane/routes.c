@@ -233,9 +233,11 @@ static void addresses_tell(struct routes *routes)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-	(void)status;
 	(void)events;
 	struct routes *routes = poll->data;
+	// Lost events come as an error of the socket, upon which libuv stops watching it.
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_poll);
 	for (unsigned i = 0; i < RECEIVE_TURN_MAX && receive(routes); i++)
 		;
 	addresses_tell(routes);

@@ -20,12 +20,15 @@ pids=()
 
 finish() {
 	local code=$?
+	if [ $code -ne 0 ]; then
+		echo "--- stats"; timeout 10 "$BIN/relayctl" -s "$DIR/control.sock" stats || true
+	fi
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
 	for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
 	ip netns del "$RELAY" 2>/dev/null || true
 	ip netns del "$FAR" 2>/dev/null || true
 	if [ $code -ne 0 ]; then
-		echo "--- state"; head -n 40 "$STATE" || true
+		echo "--- state"; grep -v '^route 44' "$STATE" || true; grep -c '^route 44' "$STATE" || true
 		echo "--- control plane"; cat "$DIR/control.log" || true
 		echo "--- fake dataplane"; tail -n 40 "$DIR/fake.log" || true
 	fi
@@ -217,7 +220,20 @@ echo "ok: a new control plane changed nothing"
 tell restart
 expect "synced 3"
 until_true "20000 routes again" many 20000
-ip -n "$RELAY" -batch - < <(sed s/add/delete/ "$DIR/batch")
+
+# More changes than the kernel keeps for a control plane that does not look: it reads all anew.
+kill -STOP "$CONTROL"
+sed s/add/delete/ "$DIR/batch" >"$DIR/batch.delete"
+for round in 1 2; do
+	ip -n "$RELAY" -batch "$DIR/batch.delete"
+	ip -n "$RELAY" -batch "$DIR/batch"
+done
+ip -n "$RELAY" -batch "$DIR/batch.delete"
+ip -n "$RELAY" -batch - < <(head -n 77 "$DIR/batch")
+kill -CONT "$CONTROL"
+until_true "77 routes are left" many 77
+"$BIN/relayctl" -s "$DIR/control.sock" stats | grep "control_netlink_overruns  *[1-9]"
+ip -n "$RELAY" -batch - < <(head -n 77 "$DIR/batch.delete")
 until_true "no more of them" many 0
 
 # Events were lost: allocations are counted again.
