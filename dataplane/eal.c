@@ -212,15 +212,13 @@ int eal_start(const struct config *config, struct eal *eal, char error[static EA
 	if (result)
 		return result;
 
-	struct arguments *arguments = calloc(1, sizeof(*arguments));
-	if (!arguments)
-		return -ENOMEM;
+	// EAL keeps pointers into its arguments, so they live as long as the process.
+	static struct arguments storage;
+	struct arguments *arguments = &storage;
 	arguments_build(arguments, config, eal);
 	words_open();
-	if (!words) {
-		free(arguments);
+	if (!words)
 		return -ENOMEM;
-	}
 	if (rte_eal_init(arguments->count, arguments->argv) < 0) {
 		char why[512];
 		eal_last_words(why, sizeof(why));
@@ -230,14 +228,9 @@ int eal_start(const struct config *config, struct eal *eal, char error[static EA
 			"memory. DPDK's last words: %s",
 			config->dataplane.memory, eal->hugepages ? "hugepages" : "ordinary memory",
 			rte_strerror(rte_errno), why);
-		free(arguments);
 		return rte_errno > 0 ? -rte_errno : -EIO;
 	}
 	rewind(words);
-	// EAL keeps pointers into its arguments, so they live as long as the process.
-	static struct arguments *kept;
-	kept = arguments;
-	(void)kept;
 	return 0;
 }
 

@@ -215,6 +215,9 @@ static int make_device(struct port *port, unsigned index, char error[static PORT
 		make_memif(port, arguments);
 		break;
 	case CONFIG_PORT_RING:
+		if (port->queues > PORT_RINGS_QUEUES_MAX)
+			return fail(error, port, -EINVAL, "queues=%u, but rings have %d at most",
+				port->queues, PORT_RINGS_QUEUES_MAX);
 		result = port_rings_make(port->device, index, port->queues);
 		return result ? fail_device(error, port, result, "making rings") : 0;
 	case CONFIG_PORT_PCI:

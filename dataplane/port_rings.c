@@ -14,7 +14,6 @@
 
 enum {
 	RING_SIZE = 1024,
-	QUEUES_MAX = 64,
 };
 
 static struct rte_ring *ring_make(unsigned index, const char *direction, unsigned queue)
@@ -26,8 +25,8 @@ static struct rte_ring *ring_make(unsigned index, const char *direction, unsigne
 
 int port_rings_make(char device[static 32], unsigned index, uint16_t queues)
 {
-	struct rte_ring *receive[QUEUES_MAX], *transmit[QUEUES_MAX];
-	if (queues > QUEUES_MAX)
+	struct rte_ring *receive[PORT_RINGS_QUEUES_MAX], *transmit[PORT_RINGS_QUEUES_MAX];
+	if (queues > PORT_RINGS_QUEUES_MAX)
 		return -EINVAL;
 	for (unsigned q = 0; q < queues; q++) {
 		receive[q] = ring_make(index, "rx", q);
@@ -50,7 +49,7 @@ void port_rings_free(const char *device)
 	char name[32];
 	if (sscanf(device, "net_ring_relay%u", &index) != 1)
 		return;
-	for (unsigned q = 0; q < QUEUES_MAX; q++) {
+	for (unsigned q = 0; q < PORT_RINGS_QUEUES_MAX; q++) {
 		snprintf(name, sizeof(name), "relay%u_rx%u", index, q);
 		rte_ring_free(rte_ring_lookup(name));
 		snprintf(name, sizeof(name), "relay%u_tx%u", index, q);

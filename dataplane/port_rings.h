@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+enum { PORT_RINGS_QUEUES_MAX = 16 }; // of DPDK's ring driver
+
 // Writes the ethdev's name to device. 0 or -errno.
 int port_rings_make(char device[static 32], unsigned index, uint16_t queues);
 void port_rings_free(const char *device);
