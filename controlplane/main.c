@@ -53,12 +53,6 @@ static void usage(FILE *out)
 
 // ---- telling ----
 
-static void tell_ready(const char *status)
-{
-	sd_notifyf(0, "%sSTATUS=%s", program.ready ? "" : "READY=1\n", status);
-	program.ready = true;
-}
-
 static void tell_waiting(void)
 {
 	const char *trouble = node_trouble(&program.node);
@@ -91,7 +85,8 @@ static void on_news(struct node *node, enum node_news news)
 		routes_count(node->routes, &counts);
 		say("serving; mirrored %zu links, %zu routes, %zu neighbours", counts.links,
 			counts.prefixes, counts.neighbours);
-		tell_ready("serving");
+		sd_notifyf(0, "%sSTATUS=serving", program.ready ? "" : "READY=1\n");
+		program.ready = true;
 		break;
 	}
 }
@@ -102,7 +97,8 @@ static void on_ready_anyway(uv_timer_t *timer)
 	if (program.ready || program.stopping)
 		return;
 	tell_waiting();
-	tell_ready("waiting for the dataplane");
+	sd_notify(0, "READY=1");
+	program.ready = true;
 }
 
 // ---- signals ----
