@@ -101,8 +101,8 @@ static unsigned allowed_cpus(unsigned *cpus, unsigned max)
 	return count;
 }
 
-// Main on the first CPU, workers on the following, wrapping behind the main lcore's where there are
-// fewer CPUs than lcores (and onto it where there is but one).
+// Main on the first CPU, workers on the following, and again from the first where there are fewer
+// CPUs than lcores: main, which sleeps most of the time, is the best neighbour for a worker.
 static int choose_cores(
 	const struct config *config, struct eal *eal, char error[static EAL_ERROR_SIZE])
 {
@@ -132,10 +132,9 @@ static int choose_cores(
 		return -EINVAL;
 	}
 	unsigned workers = config->dataplane.workers;
-	unsigned first = count > 1 ? 1 : 0;
 	eal->main_core = cores[0];
 	for (unsigned i = 0; i < workers; i++) {
-		eal->worker_cores[i] = cores[first + i % (count - first)];
+		eal->worker_cores[i] = cores[(i + 1) % count];
 		eal->worker_lcores[i] = i + 1;
 	}
 	eal->shared_cores = workers + 1 > count;
