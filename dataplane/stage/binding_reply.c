@@ -5,11 +5,12 @@
 // Nothing optional: no SOFTWARE, no reason phrase, FINGERPRINT only for who sent one. Counted in IP
 // bytes a reply is at most 1.4 times its request; a bare request (48 bytes over IPv4, 68 over IPv6)
 // gets 60 and 92. RFC 5780, where two addresses of the family are configured:
-// - OTHER-ADDRESS and then RESPONSE-ORIGIN are added while the reply stays under that bound, as it
-//   does for requests with CHANGE-REQUEST or PADDING. A bare request cannot carry OTHER-ADDRESS
-//   under it (72 of 48 bytes), but it is how every RFC 5780 client begins. There, and only there,
-//   OTHER-ADDRESS alone is paid for from a small allowance of the source prefix (guard.h): over
-//   time a prefix gets no more than 1.4 times what it sent and 32 bytes a second.
+// - OTHER-ADDRESS and RESPONSE-ORIGIN are added while the reply stays under that bound, as it does
+//   for larger requests. Bare requests cannot carry them under it (84 bytes for 48), but they are
+//   how every RFC 5780 client begins. What a reply is over the bound is therefore paid from a small
+//   allowance of the source prefix (guard.h): over time a prefix gets no more than 1.4 times what
+//   it sent and 32 bytes a second. Without allowance OTHER-ADDRESS alone is added if it fits, or
+//   none.
 // - CHANGE-REQUEST is served: the reply comes from the other address, port, or both.
 // - RESPONSE-PORT is served; who may forge a source address could forge that port as well.
 // - PADDING is accepted and not returned: it asks what becomes of fragments, and fragments are not
@@ -102,12 +103,12 @@ static size_t reply_build(struct pass *pass, unsigned at, const struct binding_r
 		stun_add_xor_address(&b, STUN_XOR_MAPPED_ADDRESS, source);
 		if (r->behaviour) {
 			int address = h->family == NET_IPV4 ? 12 : 24;
-			int over = address - left(&b, most, fingerprint);
-			if (over <= 0 ||
-				(r->change == 0 && guard_excess(guard, h->source, h->family,
-							   (unsigned)over, pass->tick)))
+			int over = 2 * address - left(&b, most, fingerprint);
+			bool both = over <= 0 || guard_excess(guard, h->source, h->family,
+							 (unsigned)over, pass->tick);
+			if (both || left(&b, most, fingerprint) >= address)
 				stun_add_address(&b, STUN_OTHER_ADDRESS, other);
-			if (left(&b, most, fingerprint) >= address)
+			if (both)
 				stun_add_address(&b, STUN_RESPONSE_ORIGIN, origin);
 		}
 	}
