@@ -9,7 +9,7 @@
 //   for larger requests. Bare requests cannot carry them under it (84 bytes for 48), but they are
 //   how every RFC 5780 client begins. What a reply is over the bound is therefore paid from a small
 //   allowance of the source prefix (guard.h): over time a prefix gets no more than 1.4 times what
-//   it sent and 32 bytes a second. Without allowance OTHER-ADDRESS alone is added if it fits, or
+//   it sent and 128 bytes a second. Without allowance OTHER-ADDRESS alone is added if it fits, or
 //   none.
 // - CHANGE-REQUEST is served: the reply comes from the other address, port, or both.
 // - RESPONSE-PORT is served; who may forge a source address could forge that port as well.

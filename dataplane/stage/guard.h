@@ -20,9 +20,9 @@ enum {
 	GUARD_PUNTS_WITH_ALLOCATION = 20000,
 	// Binding replies above 1.4 times their request (RFC 5780's attributes on a bare request
 	// make 1.75): what they are over it, in bytes. So a prefix gets at most 1.4 times what it
-	// sent, and 128 bytes and 32 a second, of each worker.
-	GUARD_EXCESS_BYTES = 32,
-	GUARD_EXCESS_BURST = 128,
+	// sent, and 512 bytes and 128 a second, of each worker.
+	GUARD_EXCESS_BYTES = 128,
+	GUARD_EXCESS_BURST = 512,
 };
 
 struct guard;

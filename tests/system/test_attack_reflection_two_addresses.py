@@ -12,7 +12,7 @@ from lab import check, expect
 from turn_client import *  # noqa: F403
 
 lab.enter(second=1)
-EXCESS, BURST = 32, 128  # bytes above 1.4 times per second and prefix
+EXCESS, BURST = 128, 512  # bytes above 1.4 times per second and prefix
 
 
 @check("reflection: the sum of Binding replies stays at 1.4 times the requests but for a small burst",
