@@ -3,6 +3,7 @@
 // heap between request and last answer.
 #include "controlplane/status.h"
 
+#include "controlplane/local_ports.h"
 #include "lib/net/address_text.h"
 
 #include <errno.h>
@@ -166,6 +167,17 @@ static void warn_of_listen(const struct node *node, struct admin_status *status)
 	}
 }
 
+static void warn_of_local_ports(const struct config *config, struct admin_status *status)
+{
+	unsigned overlap =
+		local_ports_overlap_here(config->address.relay_first, config->address.relay_last);
+	if (overlap)
+		warn(status,
+			"the host's own connections may take %u of the relayed ports and would not "
+			"get their answers: sysctl net.ipv4.ip_local_reserved_ports=%u-%u",
+			overlap, config->address.relay_first, config->address.relay_last);
+}
+
 static void warn_of_dataplane(const struct node *node, struct admin_status *status)
 {
 	if (!dataplane_link_up(node->link)) {
@@ -240,6 +252,7 @@ static void tell_status(
 		fill_gauges(node, gauges, &status);
 	warn_of_dataplane(node, &status);
 	warn_of_listen(node, &status);
+	warn_of_local_ports(node->config, &status);
 	admin_reply_item(reply, &status, sizeof(status));
 	admin_reply_end(reply, 0);
 }

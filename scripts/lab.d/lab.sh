@@ -174,6 +174,7 @@ lab_network() {
 	lab_namespace client
 	lab_namespace relay
 	lab_namespace peer
+	lab_in relay sysctl -qw "net.ipv4.ip_local_reserved_ports=$LAB_RELAY_PORTS"
 	if [ -n "$LAB_ONE_SEGMENT" ]; then
 		lab_namespace switch
 		ip -n "$LAB_NAME-switch" link add b0 type bridge

@@ -36,6 +36,7 @@ done <<-FILES
 	644 /usr/share/man/man8/relayctl.8
 	644 /usr/share/man/man5/blindrelay.conf.5
 	644 /usr/share/bash-completion/completions/relayctl
+	644 /usr/lib/sysctl.d/60-blindrelay.conf
 	644 /usr/share/doc/blindrelay/blindrelay.conf.sample
 	640 /etc/blindrelay/blindrelay.conf
 FILES
