@@ -165,10 +165,7 @@ if not lab.coturn():
 for client in kept[:2]:
     expect("Refresh 0", client.refresh(0).code, 0)
 if short:
-    def ended():
-        import json
-        return json.loads(lab.relayctl("-j", "status").stdout)["allocations"] == 0
-    lab.wait_for(ended, 30, "the other two to expire")
+    lab.wait_for(lambda: lab.status()["allocations"] == 0, 30, "the other two to expire")
 else:
     for client in kept[2:]:
         client.refresh(0)

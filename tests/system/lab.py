@@ -6,6 +6,7 @@
 """
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import signal
@@ -132,6 +133,11 @@ def relayctl(*arguments):
     """The completed process of `relayctl -s SOCKET ...`."""
     return subprocess.run([os.environ["LAB_BIN"] + "/relayctl", "-s", os.environ["LAB_CONTROL"], *arguments],
                           text=True, capture_output=True, check=False, timeout=20)
+
+
+def status():
+    """`relayctl -j status` as a dictionary."""
+    return json.loads(relayctl("-j", "status").stdout)
 
 
 def pid(name):

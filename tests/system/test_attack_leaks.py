@@ -116,9 +116,7 @@ def _():
     expect("ports", len(clients), PORTS)
     give_back(clients)
     if not lab.coturn():
-        import json
-        status = json.loads(lab.relayctl("-j", "status").stdout)
-        print("       ", {k: v for k, v in status.items() if "port" in k or "alloc" in k})
+        lab.wait_for(lambda: lab.status()["relay_ports_free"] == PORTS, 5, "relayctl to say that all are free")
 
 
 @check("predictable ports: the order in which ports are given has no pattern a guess could use", coturn="frees after a while")

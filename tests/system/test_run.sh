@@ -29,7 +29,7 @@ cat "$LAB_DIR/served.log"
 user=$(sed -n 's/^ *user *//p' "$LAB_DIR/served.log")
 password=$(sed -n 's/^ *password *//p' "$LAB_DIR/served.log")
 grep -q "turn:$RELAY4:3478" "$LAB_DIR/served.log" || fail "it does not say how to connect"
-lab_in client turnutils_uclient -y -c -n 20 -m 2 -u "$user" -w "$password" "$RELAY4" >"$LAB_DIR/uclient.log" 2>&1
+lab_in client turnutils_uclient -y -s -c -n 20 -m 2 -u "$user" -w "$password" "$RELAY4" >"$LAB_DIR/uclient.log" 2>&1
 uclient_report "$LAB_DIR/uclient.log" 40
 pid=$(cat "$LAB_DIR/served.pid")
 kill -INT "$pid"
