@@ -12,7 +12,8 @@
 //
 // All functions: main lcore only (they swap the process-wide print hooks of libbpf and libxdp while
 // they run, and print nothing), CAP_NET_ADMIN and CAP_SYS_ADMIN (finding maps by id asks for the
-// latter) in the interface's network namespace; steer_counters and steer_counter_name need neither.
+// latter) in the interface's network namespace; steer_counters and steer_counter_name need neither,
+// and steer_tc_detach in the process that attached only CAP_NET_ADMIN.
 // Errors are negative errno; beside those named: -ENODEV no such interface, -EPERM, -ENOMEM, and
 // what the kernel answered.
 #pragma once
