@@ -195,8 +195,7 @@ lab_network() {
 		ip -n "$NS_CLIENT" link set "$client_side" up
 	fi
 	lab_address client "$client_side" $CLIENT4/24 $CLIENT4B/24 $CLIENT6/64 $CLIENT6B/64
-	local length6=64
-	lab_address peer p0 $PEER4/24 $PEER4B/24 $PEER6/$length6 $PEER6B/$length6
+	lab_address peer p0 $PEER4/24 $PEER4B/24 $PEER6/64 $PEER6B/64
 	ip -n "$NS_CLIENT" route add local 11.0.2.0/24 dev lo
 	ip -n "$NS_CLIENT" route add local 2a00:b10c:3::/64 dev lo
 	ip -n "$NS_PEER" route add local 11.0.3.0/24 dev lo
@@ -221,8 +220,10 @@ lab_network() {
 		[ -z "$LAB_ONE_SEGMENT" ] || peer_side=
 		lab_relay_addresses "$relay_side" "$peer_side"
 		;;
+	# Otherwise the interfaces with the addresses appear when the dataplane starts. Those that only
+	# carry frames must not answer ARP in their place.
+	*) lab_in relay sysctl -qw net.ipv4.conf.all.arp_ignore=1 ;;
 	esac
-	# Otherwise the interfaces with the addresses appear when the dataplane starts.
 }
 
 # ---- the relay ----

@@ -32,7 +32,8 @@ grep -q "turn:$RELAY4:3478" "$LAB_DIR/served.log" || fail "it does not say how t
 lab_in client turnutils_uclient -y -s -c -n 20 -m 2 -u "$user" -w "$password" "$RELAY4" >"$LAB_DIR/uclient.log" 2>&1
 uclient_report "$LAB_DIR/uclient.log" 40
 pid=$(cat "$LAB_DIR/served.pid")
-kill -INT "$pid"
+# A shell starts what is in the background with SIGINT ignored; SIGTERM takes the same way out.
+kill -TERM "$pid"
 lab_wait 15 "it to end" lab_gone "$pid"
 [ ! -e "$LAB_DIR/served/control.sock" ] || fail "it left $LAB_DIR/served"
 [ -z "$(ip netns pids "$NS_RELAY")" ] || fail "it left processes"
