@@ -85,7 +85,7 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 	case COMMAND_SNAPSHOT: {
 		struct api_snapshot_item *items = (void *)command->payload;
 		unsigned count = mappings_snapshot(worker->mappings, &command->position, items,
-			sizeof(command->payload) / sizeof(*items), now);
+			COMMAND_PAYLOAD_MAX / sizeof(*items), now);
 		command->result = (int32_t)count;
 		command->size = count * (uint32_t)sizeof(*items);
 		break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // relay-dataplane: reads the configuration, brings up DPDK, ports, tables and workers, serves until
-// it is told to stop, and takes everything down in the reverse order. The only file here that
-// prints, and never about a packet.
+// it is told to stop, and takes everything down in the reverse order. Prints
+// about the start, the end and what is wrong, never about a packet.
 
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"

@@ -173,7 +173,7 @@ static int make_af_packet(struct port *port, char arguments[static ARGUMENTS_SIZ
 	if (frame < facts.mtu + 128u)
 		return fail(error, port, -EMSGSIZE, "its MTU %u is too large; lower it", facts.mtu);
 	port->frame_size = frame;
-	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u",
+	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%d",
 		port->config->target, port->queues, frame, frame * 32, PACKET_FRAMES);
 	return 0;
 }

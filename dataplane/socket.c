@@ -43,7 +43,7 @@ int socket_claim(
 	if (api->run < 0)
 		return fail(error, run, -errno, "opening the directory of [node] run");
 	snprintf(api->path, sizeof(api->path), "%s/dataplane.sock", run);
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address;
 	if (strlen(api->path) >= sizeof(address.sun_path))
 		return fail(error, api->path, -ENAMETOOLONG, "[node] run");
 	if (flock(api->run, LOCK_EX | LOCK_NB) != 0) {

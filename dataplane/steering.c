@@ -12,6 +12,7 @@
 
 #include <rte_ring.h>
 
+#include <assert.h>
 #include <errno.h>
 
 static int add_queue(struct worker_machine *machine, const struct port *port, uint16_t queue)
@@ -36,6 +37,7 @@ static int add_queue(struct worker_machine *machine, const struct port *port, ui
 static int deal_queues(struct dataplane *dataplane)
 {
 	unsigned next = 0;
+	assert(dataplane->worker_count > 0); // the configuration's least is 1
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		struct port *port = &dataplane->ports[p];
 		bool each_one = port->queues == dataplane->worker_count;
