@@ -60,6 +60,7 @@ static void lend_queues(struct dataplane *dataplane)
 		for (unsigned p = 0; p < dataplane->port_count; p++) {
 			const struct port *port = &dataplane->ports[p];
 			struct machine_transmit *transmit = &machine->transmit[port->id];
+			assert(port->queues > 0);
 			if (!transmit->own)
 				transmit->owner = port->queue_owner[w % port->queues];
 		}
