@@ -459,6 +459,48 @@ static void expiry_holds_without_a_scan(void **state)
 	world_close();
 }
 
+// A channel lives no longer than its allocation, nor shorter once that is refreshed.
+static void a_channel_lives_within_its_allocation(void **state)
+{
+	(void)state;
+	uint8_t buffer[256];
+	open_channel(0, 0);
+	struct frame out = channel_frame(0, buffer, 160, 0), in = peer_frame(0, 100);
+	struct api_allocation_change change = {.allocation_id = 1, .lifetime_ms = 10000};
+	assert_int_equal(install(0, API_ALLOCATION_REFRESH, &change, sizeof(change)), 0);
+	world.now += seconds(9);
+	change.lifetime_ms = 20000;
+	assert_int_equal(install(0, API_ALLOCATION_REFRESH, &change, sizeof(change)), 0);
+	world.now += seconds(19);
+	run(&out);
+	check_to_peer(0, 160, SEEN_RIGHT);
+	run(&in);
+	check_channel_to_client(0, 100, SEEN_RIGHT);
+	world.now += seconds(2);
+	run(&out);
+	assert_dropped(allocation_expired);
+	run(&in);
+	assert_dropped(allocation_expired);
+	world_close();
+}
+
+// What one allocation may receive, another of the same client's neighbours may not.
+static void permissions_are_per_allocation(void **state)
+{
+	(void)state;
+	open_permission(0, 0);
+	assert_int_equal(install_allocation_for(0, 1, 2), 0);
+	world_clear();
+	struct frame f = peer_frame(0, 100);
+	f.destination = relayed_of_id(0, 2);
+	run(&f);
+	assert_dropped(no_permission);
+	f.destination = relayed_of_id(0, 1);
+	run(&f);
+	check_data_indication(0, 0, 100);
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +517,8 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(send_needs_a_relayed_address_of_the_family),
 		cmocka_unit_test(expiry_holds_without_a_scan),
+		cmocka_unit_test(a_channel_lives_within_its_allocation),
+		cmocka_unit_test(permissions_are_per_allocation),
 	};
 	return cmocka_run_group_tests(tests, world_setup, NULL);
 }
