@@ -145,6 +145,23 @@ def pid(name):
     return int(pathlib.Path(os.environ["LAB_DIR"], f"{name}.pid").read_text())
 
 
+def xdp_statistics(process):
+    """What the kernel counted for each AF_XDP socket of a process (getsockopt XDP_STATISTICS on a copy of it)."""
+    pidfd_open, pidfd_getfd, sol_xdp, xdp_statistics_option = 434, 438, 283, 7
+    names = "rx_dropped rx_invalid_descs tx_invalid_descs rx_ring_full rx_fill_ring_empty tx_ring_empty".split()
+    handle, out = LIBC.syscall(pidfd_open, process, 0), []
+    for entry in sorted(int(n) for n in os.listdir(f"/proc/{process}/fd")):
+        copy = LIBC.syscall(pidfd_getfd, handle, entry, 0)
+        if copy < 0:
+            continue
+        values, size = ctypes.create_string_buffer(48), ctypes.c_uint(48)
+        if LIBC.getsockopt(copy, sol_xdp, xdp_statistics_option, values, ctypes.byref(size)) == 0:
+            out.append(dict(zip(names, struct.unpack("6Q", values.raw))))
+        os.close(copy)
+    os.close(handle)
+    return out
+
+
 def skip(reason):
     print(reason)
     sys.exit(77)
