@@ -551,6 +551,15 @@ static void routes_take_effect_at_once(void **state)
 	assert_memory_equal(world.frames[2].bytes, other, 6);
 	assert_memory_equal(world.frames[3].bytes, world_gateway_mac, 6);
 	world_clear();
+	// The client's route changes; the peer's direction looks its own up first, and must not
+	// make the other's old next hop look fresh.
+	struct api_route clients = world_route("198.51.100.0", 24, "192.0.2.11");
+	assert_int_equal(next_hops_route_set(world.next_hops, &clients), 0);
+	run(&f);
+	run(&back);
+	assert_memory_equal(world.frames[1].bytes, other, 6);
+	assert_int_equal(next_hops_route_delete(world.next_hops, &clients.prefix), 0);
+	world_clear();
 	route.count = 0;
 	assert_int_equal(next_hops_route_set(world.next_hops, &route), 0);
 	run(&f);
