@@ -24,6 +24,13 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 	pass->out_count = pass->hairpin_count = 0;
 }
 
+static void pass_take(struct pass *pass, struct rte_mbuf **mbufs, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pass->burst.mbufs[i] = mbufs[i];
+	pass->burst.count = (uint16_t)count;
+}
+
 // Frames that are peers' whatever they look like: handed over by another worker, or hairpinned.
 static void classify_peers(struct pass *pass)
 {
@@ -78,8 +85,7 @@ static __attribute__((noinline)) void hairpin_run(
 {
 	struct pass pass;
 	pass_begin(&pass, worker, API_NO_PORT, now);
-	memcpy(pass.burst.mbufs, mbufs, count * sizeof(mbufs[0]));
-	pass.burst.count = (uint16_t)count;
+	pass_take(&pass, mbufs, count);
 	peers_only(&pass, true);
 }
 
@@ -88,8 +94,7 @@ static void burst_run(
 {
 	struct pass pass;
 	pass_begin(&pass, worker, port, now);
-	memcpy(pass.burst.mbufs, mbufs, count * sizeof(mbufs[0]));
-	pass.burst.count = (uint16_t)count;
+	pass_take(&pass, mbufs, count);
 	uint64_t start = rte_rdtsc();
 	stage_parse(&pass);
 	start = pass_count(worker, STAGE_parse, count, start);
@@ -207,7 +212,8 @@ static void place_retry(
 	struct rte_mbuf *mbufs[HELD_PER_NEIGHBOUR];
 	unsigned count = place->count;
 	uint32_t flow = place->flow;
-	memcpy(mbufs, place->mbufs, count * sizeof(mbufs[0]));
+	for (unsigned i = 0; i < count; i++)
+		mbufs[i] = place->mbufs[i];
 	place->count = 0;
 	if (expired) {
 		worker->mappings->held->used--;

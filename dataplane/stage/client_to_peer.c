@@ -90,19 +90,20 @@ void stage_client_to_peer(struct pass *pass)
 {
 	struct mappings *m = pass->burst.worker->mappings;
 	const struct pass_list *list = &pass->channel_data;
+	const unsigned count = list->count;
 	struct client_key keys[BURST_MAX];
 	uint64_t hashes[BURST_MAX];
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		channel_key(pass, list->at[i], &keys[i]);
 		hashes[i] = client_key_hash(m, &keys[i]);
 		flow_table_prefetch(&m->by_channel, hashes[i]);
 	}
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		uint32_t first = flow_table_first(&m->by_channel, hashes[i]);
 		if (first != FLOW_TABLE_NONE)
 			__builtin_prefetch(&m->sessions[first], 1);
 	}
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		uint32_t index = mappings_find_channel(m, hashes[i], &keys[i]);
 		if (__builtin_expect(index != MAPPINGS_NONE, 1))
 			forward(pass, list->at[i], &m->sessions[index]);

@@ -131,9 +131,10 @@ void stage_send_indication(struct pass *pass)
 {
 	struct mappings *m = pass->burst.worker->mappings;
 	const struct pass_list *list = &pass->send;
+	const unsigned count = list->count;
 	struct client_key keys[BURST_MAX];
 	uint64_t hashes[BURST_MAX];
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		const struct headers *h = &pass->burst.headers[list->at[i]];
 		mappings_copy_address(keys[i].address, h->source, h->family);
 		keys[i].port = h->source_port;
@@ -143,7 +144,7 @@ void stage_send_indication(struct pass *pass)
 		hashes[i] = client_key_hash(m, &keys[i]);
 		flow_table_prefetch(&m->by_client, hashes[i]);
 	}
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		unsigned at = list->at[i];
 		uint32_t slot = mappings_find_client(m, hashes[i], &keys[i]);
 		if (slot == MAPPINGS_NONE)

@@ -210,10 +210,10 @@ int next_hops_port(struct next_hops *n, uint16_t port, const char *kernel_interf
 
 static uint16_t port_of(const struct next_hops *n, const char name[static 16])
 {
-	for (uint16_t i = 0; i < PORTS_MAX; i++)
+	for (unsigned i = 0; i < PORTS_MAX; i++)
 		if (n->ports[i].kernel_interface[0] &&
 			strncmp(n->ports[i].kernel_interface, name, 16) == 0)
-			return i;
+			return (uint16_t)i;
 	return API_NO_PORT;
 }
 
