@@ -4,6 +4,7 @@
 #include "dataplane/dataplane.h"
 
 #include "dataplane/eal.h"
+#include "dataplane/pool.h"
 #include "dataplane/steering.h"
 
 #include <rte_errno.h>
@@ -21,7 +22,6 @@
 #include <time.h>
 
 enum {
-	POOL_CACHE = 256,
 	HELD_BUFFERS = 1024, // packets that wait for a neighbour, per worker
 	XDP_HEADROOM = 256,
 	TAG_BYTES = 8,
@@ -102,6 +102,14 @@ static int make_ports(struct dataplane *dataplane, char error[static DATAPLANE_E
 	return 0;
 }
 
+static bool has_port(const struct dataplane *dataplane, enum config_port_type type)
+{
+	for (unsigned p = 0; p < dataplane->port_count; p++)
+		if (dataplane->ports[p].config->type == type)
+			return true;
+	return false;
+}
+
 static int make_pool(struct dataplane *dataplane, char error[static DATAPLANE_ERROR_SIZE])
 {
 	unsigned workers = dataplane->config->dataplane.workers;
@@ -120,9 +128,15 @@ static int make_pool(struct dataplane *dataplane, char error[static DATAPLANE_ER
 	room = RTE_ALIGN_CEIL(room, (unsigned)RTE_CACHE_LINE_SIZE);
 	// A ring of 2^n holds 2^n - 1.
 	count = rte_align32pow2(count + 1) - 1;
-	dataplane->pool = rte_pktmbuf_pool_create_by_ops("packets", count, POOL_CACHE,
-		PACKET_PRIVATE_SIZE, (uint16_t)room, SOCKET_ID_ANY, "ring_mp_mc");
-	if (!dataplane->pool || dataplane->pool->nb_mem_chunks != 1) {
+	int result = pool_create(count, (uint16_t)room, has_port(dataplane, CONFIG_PORT_PCI),
+		has_port(dataplane, CONFIG_PORT_AF_XDP), &dataplane->pool);
+	if (result == -ENOTSUP) {
+		snprintf(error, DATAPLANE_ERROR_SIZE,
+			"af_xdp and pci ports cannot share packet buffers in this memory; run two "
+			"relays, or use hugepages of 1 GiB");
+		return result;
+	}
+	if (result) {
 		unsigned mib = (unsigned)(((uint64_t)count * (room + 320)) >> 20);
 		snprintf(error, DATAPLANE_ERROR_SIZE,
 			"%u packet buffers (%u MiB in one piece) do not fit into memory = %u; "
