@@ -453,14 +453,34 @@ lab_down() {
 	done
 }
 
+# A daemon that ended unasked, or what a sanitizer build found, fails whatever ran in the lab.
+lab_daemons_well() {
+	local name
+	for name in dataplane controlplane turnserver; do
+		if [ -e "$LAB_DIR/$name.pid" ] && ! lab_running "$(cat "$LAB_DIR/$name.pid")"; then
+			lab_say "$name ended by itself"
+			return 1
+		fi
+	done
+	! grep -l -E 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$LAB_DIR"/*.log 2>/dev/null || return 1
+}
+
 lab_exit() {
 	local status=$?
 	trap '' INT TERM HUP
 	trap - EXIT
+	if [ $status = 0 ]; then
+		lab_daemons_well || status=1
+	fi
 	if [ $status != 0 ] && [ $status != 77 ] && [ $status != 130 ] && [ -z "${LAB_QUIET:-}" ]; then
 		lab_report
 	fi
 	lab_down
+	# Leaks are told at the end of the process.
+	if [ $status = 0 ] && ! lab_daemons_well; then
+		status=1
+		lab_report
+	fi
 	if [ -n "$KEEP" ] || { [ -n "$CAPTURE" ] && [ $status != 0 ]; }; then
 		lab_say "kept $LAB_DIR"
 	else

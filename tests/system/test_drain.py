@@ -5,6 +5,7 @@ drain outlives the control plane, and undrain takes it back.
 
     clients == TURN ==> relay <-- relayctl drain, undrain
 """
+# sanitizers
 import lab
 import short_lifetimes
 from lab import check, endpoint, expect, receive

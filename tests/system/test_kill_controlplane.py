@@ -6,6 +6,7 @@ what it has to know it knows again (refreshes, ports, quota, expiry).
     10 clients == numbered ChannelData, 20 ms ==> relay-dataplane --> peer   (both directions, not an echo)
                                                   relay-controlplane killed and started again
 """
+# sanitizers
 import select
 import struct
 import threading
