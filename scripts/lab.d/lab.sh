@@ -75,13 +75,17 @@ lab_in() {
 }
 
 # lab_spawn NAME client|relay|peer COMMAND...: in the background, output to $LAB_DIR/NAME.log. Its pid
-# is in $LAB_DIR/NAME.pid and $LAB_PID.
+# is in $LAB_DIR/NAME.pid and $LAB_PID. In a session of its own: Ctrl-C is for whoever is in the
+# foreground, and what runs here is ended in order. (No job control, so setsid need not fork.)
 lab_spawn() {
 	local name=$1 where=$2
 	shift 2
-	ip netns exec "$LAB_NAME-$where" "$@" >>"$LAB_DIR/$name.log" 2>&1 </dev/null &
-	LAB_PID=$!
-	echo $LAB_PID >"$LAB_DIR/$name.pid"
+	(
+		set +m
+		setsid ip netns exec "$LAB_NAME-$where" "$@" >>"$LAB_DIR/$name.log" 2>&1 </dev/null &
+		echo $! >"$LAB_DIR/$name.pid"
+	)
+	LAB_PID=$(<"$LAB_DIR/$name.pid")
 }
 
 lab_alive() { [ -e "$LAB_DIR/$1.pid" ] && kill -0 "$(cat "$LAB_DIR/$1.pid")" 2>/dev/null; }

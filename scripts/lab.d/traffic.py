@@ -37,6 +37,7 @@ class Probe(threading.Thread):
                 raise RuntimeError(f"{what} was refused: {response}")
         self.stopping = threading.Event()
         self.sent = self.back = 0
+        self.unanswered = False  # the Refresh that ends it
         self.recent, self.all = [], []
 
     def run(self):
@@ -65,7 +66,10 @@ class Probe(threading.Thread):
                     self.back += 1
                     self.recent.append((arrived, (arrived - begun) * 1000))
                     self.all.append((arrived - begun) * 1000)
-        self.client.refresh(0)
+        try:
+            self.client.refresh(0)
+        except turn_client.Silence:
+            self.unanswered = True
 
     def stop(self):
         self.stopping.set()
@@ -179,9 +183,9 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if current is not None:
         current.end()
-    try:
-        probe.stop()
-    except turn_client.Silence:
+        print(f"the round that was cut short: sent {current.sent}, back {current.back}, the rest on its way")
+    probe.stop()
+    if probe.unanswered:
         print("the relay did not answer the probe's last Refresh")
         bad += 1
     lost = probe.sent - probe.back

@@ -32,7 +32,7 @@ uclient() {
 	shift
 	local credentials=(-u "$LAB_USER" -w "$LAB_PASSWORD")
 	[ "$LAB_AUTH" = static ] || credentials=()
-	timeout 60 ip netns exec "$NS_CLIENT" turnutils_uclient "${credentials[@]}" "$@" >"$log" 2>&1 ||
+	timeout --foreground 60 ip netns exec "$NS_CLIENT" turnutils_uclient "${credentials[@]}" "$@" >"$log" 2>&1 ||
 		fail "turnutils_uclient $* ended with $?"
 	uclient_report "$log" "$expected"
 }

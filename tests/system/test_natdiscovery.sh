@@ -9,7 +9,7 @@ LAB_SECOND=1
 lab_up
 for set in "$CLIENT4 $RELAY4 $RELAY4B" "$CLIENT6 $RELAY6 $RELAY6B"; do
 	read -r client first second <<<"$set"
-	timeout 60 ip netns exec "$NS_CLIENT" turnutils_natdiscovery -m -f -L "$client" "$first" \
+	timeout --foreground 60 ip netns exec "$NS_CLIENT" turnutils_natdiscovery -m -f -L "$client" "$first" \
 		>"$LAB_DIR/natdiscovery.log" 2>&1 || fail "turnutils_natdiscovery $first ended with $?"
 	# Answers come from where they were asked from: the same, the other address, both changed.
 	wanted="$first:3478 $second:3478 $first:3478 $second:3479"

@@ -11,7 +11,7 @@ peer_echo
 for mode in -N -R; do
 	# What such a run reports is up to its dice, and it may wait for an answer that nobody owes it: it has
 	# to reach the relay, and the clean run behind it has to be served.
-	timeout 8 ip netns exec "$NS_CLIENT" stdbuf -oL turnutils_uclient -v -u "$LAB_USER" -w "$LAB_PASSWORD" $mode \
+	timeout --foreground 8 ip netns exec "$NS_CLIENT" stdbuf -oL turnutils_uclient -v -u "$LAB_USER" -w "$LAB_PASSWORD" $mode \
 		-c -n 5 -m 2 -e "$PEER4" "$RELAY4" >"$LAB_DIR/negative$mode.log" 2>&1 || true
 	asked=$(grep -c ' sent$' "$LAB_DIR/negative$mode.log" || true)
 	answered=$(grep -c 'response received' "$LAB_DIR/negative$mode.log" || true)
