@@ -24,7 +24,8 @@
 #include <unistd.h>
 
 enum {
-	AF_XDP_BUFFERS = 4608, // the driver fills 2048 frames, and as many may be on their way out
+	AF_XDP_FILLED = 2048,                     // frames the driver keeps in the fill ring
+	AF_XDP_BUFFERS = 2 * AF_XDP_FILLED + 512, // and as many may be on their way out
 	OTHER_BUFFERS = 2 * PORT_DESCRIPTORS + 256,
 	// A frame of AF_XDP lies in one page with mempool, mbuf, private and XDP headroom before
 	// it.
@@ -323,7 +324,11 @@ static int set_up_queues(
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf configuration = {0};
-	uint16_t receive = PORT_DESCRIPTORS, transmit = PORT_DESCRIPTORS;
+	// An AF_XDP socket receives into at most as many frames as its driver fills, whatever the
+	// ring.
+	uint16_t receive =
+		port->config->type == CONFIG_PORT_AF_XDP ? AF_XDP_FILLED : PORT_DESCRIPTORS;
+	uint16_t transmit = PORT_DESCRIPTORS;
 	int result = rte_eth_dev_info_get(port->id, &info);
 	if (result)
 		return fail_device(error, port, result, "asking the device");
