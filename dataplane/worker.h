@@ -30,7 +30,7 @@ struct node_addresses {
 	unsigned listen_count;
 	uint16_t port, alternate_port; // host order
 	uint16_t relay_first, relay_last;
-	uint16_t channel_last; // highest channel number served
+	uint16_t channel_last;    // highest channel number served
 	bool behaviour_discovery; // RFC 5780: two addresses of a family
 };
 

@@ -103,7 +103,8 @@ static uint16_t open_port(
 
 	enter(namespace);
 	snprintf(arguments, sizeof(arguments), "iface=%s", interface);
-	if (rte_eal_hotplug_add("vdev", device, arguments) || rte_eth_dev_get_port_by_name(device, &port))
+	if (rte_eal_hotplug_add("vdev", device, arguments) ||
+		rte_eth_dev_get_port_by_name(device, &port))
 		fail("cannot open AF_XDP on", interface);
 	if (rte_eth_dev_configure(port, 1, 1, &configuration) ||
 		rte_eth_rx_queue_setup(

@@ -265,7 +265,10 @@ static void bare_requests_share_an_allowance(void **state)
 			told += has(&m, STUN_OTHER_ADDRESS);
 			sent += ip_bytes(family, r.length);
 			got += ip_bytes(family, s.h.payload_length);
-			assert_true(got * 10 <= sent * 14 + (GUARD_EXCESS_BURST + GUARD_EXCESS_BYTES * (i / 100 + 1)) * 10);
+			assert_true(got * 10 <=
+				    sent * 14 + (GUARD_EXCESS_BURST +
+							GUARD_EXCESS_BYTES * (i / 100 + 1)) *
+							10);
 			world_clear();
 		}
 		assert_true(told < 150);
