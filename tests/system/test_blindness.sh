@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 scripts/lint arrows blindness
-if ! nm build/bin/relay-controlplane | grep -qw net_address_format; then
+if ! nm build/bin/relay-controlplane | grep -w net_address_format >/dev/null; then
 	echo "FAILED: nm shows no formatter in relay-controlplane, so it would not show one in relay-dataplane"
 	exit 1
 fi
