@@ -63,8 +63,9 @@ xdp_is_off() { ! ip -n "$NAME-relay" link show r0 | grep -q xdp; }
 
 start() {
 	rm -f "$LAB_DIR/dataplane.log"
-	lab_spawn dataplane relay "$PROGRAM" -c "$CONFIG"
-	PID=$LAB_PID
+	# A child of this shell, whose exit code it may ask for.
+	ip netns exec "$NAME-relay" "$PROGRAM" -c "$CONFIG" >"$LAB_DIR/dataplane.log" 2>&1 </dev/null &
+	PID=$!
 	lab_wait 20 "relay-dataplane to serve" serves_or_death
 	lab_running "$PID" || fail "did not start: $(cat "$LAB_DIR/dataplane.log")"
 }
@@ -162,8 +163,9 @@ ends TERM
 # ---- told to end while it starts, at many moments (SIGINT is ignored in background jobs until it is
 # taken over, so SIGTERM stands in for Ctrl-C) ----
 for delay in 0.02 0.06 0.1 0.15 0.2 0.3 0.4 0.6; do
-	lab_spawn dataplane relay "$PROGRAM" -c "$CONFIG"
-	PID=$LAB_PID
+	# A child of this shell, whose exit code it may ask for.
+	ip netns exec "$NAME-relay" "$PROGRAM" -c "$CONFIG" >"$LAB_DIR/dataplane.log" 2>&1 </dev/null &
+	PID=$!
 	sleep $delay
 	kill -TERM "$PID"
 	lab_wait 10 "the end after an early SIGTERM" lab_gone "$PID" || fail "SIGTERM after $delay s did not end it"
