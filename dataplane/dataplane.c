@@ -60,6 +60,17 @@ static void take_addresses(struct node_addresses *out, const struct config *conf
 				out->behaviour_discovery = true;
 }
 
+static struct guard_limits take_limits(const struct config *config)
+{
+	return (struct guard_limits){
+		.reply_bytes = config->guard.reply_bytes,
+		.punts = config->guard.punts,
+		.punts_with_allocation = config->guard.punts_with_allocation,
+		.punts_total = config->guard.punts_total,
+		.new_allocations = config->guard.new_allocations,
+	};
+}
+
 static struct steer_config what_is_ours(const struct node_addresses *addresses)
 {
 	struct steer_config out = {
@@ -171,6 +182,9 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 		worker->port_has_kernel[p] = dataplane->ports[p].has_kernel;
 	worker->mappings = mappings_create(dataplane->config->dataplane.mappings, socket);
 	worker->guard = guard_create(dataplane->config->dataplane.workers, socket);
+	if (worker->guard)
+		guard_limits_set(worker->guard, &dataplane->guard_limits,
+			dataplane->config->dataplane.workers);
 	worker->machine = machine_create(dataplane);
 	return worker->mappings && worker->guard && worker->machine ? 0 : -ENOMEM;
 }
@@ -214,6 +228,7 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 	dataplane->hugepages = eal->hugepages;
 	dataplane->started_ms = dataplane_now_ms();
 	take_addresses(&dataplane->addresses, config);
+	dataplane->guard_limits = take_limits(config);
 	if (getrandom(&dataplane->instance, sizeof(dataplane->instance), 0) !=
 			sizeof(dataplane->instance) ||
 		getrandom(dataplane->tag_key, sizeof(dataplane->tag_key), 0) !=

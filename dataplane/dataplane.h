@@ -7,6 +7,7 @@
 
 #include "dataplane/machine.h"
 #include "dataplane/port.h"
+#include "dataplane/stage/guard.h"
 #include "dataplane/worker.h"
 #include "lib/config/config.h"
 
@@ -31,6 +32,7 @@ struct dataplane {
 	struct rte_mempool *pool;
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops; // main: rw, workers: ro
+	struct guard_limits guard_limits;
 
 	struct port ports[PORTS_MAX]; // index: DPDK port id
 	unsigned port_count;

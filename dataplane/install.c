@@ -2,6 +2,7 @@
 // Installs from the control plane: allocations, refreshes, permissions, channels, on the worker
 // that owns them. Each is all or nothing. What a client may reach was decided before; here only
 // limits, conflicts and the flood rule are. Owner worker.
+#include "dataplane/stage/guard.h"
 #include "dataplane/stage/transmit.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/own_addresses.h"
@@ -13,19 +14,6 @@
 static uint32_t deadline_of(const struct mappings *m, uint64_t now, uint32_t lifetime_ms)
 {
 	return ticks_deadline(now, lifetime_ms, m->hz);
-}
-
-// Flood rule: new allocations have a rate per worker, one second's worth at once. Existing ones are
-// not touched by it.
-static bool flood_admits(struct mappings *m, uint64_t now)
-{
-	uint64_t cost = m->hz / MAPPINGS_SESSIONS_PER_SECOND;
-	uint64_t earliest = now > m->hz ? now - m->hz : 0;
-	uint64_t at = m->flood_paid_until > earliest ? m->flood_paid_until : earliest;
-	if (at + cost > now)
-		return false;
-	m->flood_paid_until = at + cost;
-	return true;
 }
 
 static int server_of(const struct worker *worker, const struct net_endpoint *server)
@@ -124,13 +112,15 @@ static int install_allocation(
 	} else if (slot != MAPPINGS_NONE) {
 		return -EEXIST;
 	}
-	if (!flood_admits(m, now)) {
+	// Flood rule; existing allocations are not touched by it.
+	if (!guard_allocation(worker->guard, now)) {
 		worker->stats.event[EVENT_flood_refused]++;
 		return -EAGAIN;
 	}
 	int result = allocation_add(m, &a, &slot);
 	if (result < 0)
 		return result;
+	guard_known(worker->guard, a.client, a.client_family, 1);
 	result = ports_claim(worker, &m->allocations[slot], slot);
 	if (result < 0) {
 		// Its ports are somebody else's: they are not to be released with it.

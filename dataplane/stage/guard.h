@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Budgets per source prefix (/24, /56) for what strangers can make us do: bytes of unauthenticated
-// replies, punts without an allocation, and, wider, punts with one. One table of fixed size per
-// worker: a prefix hashes, under a random key, to a slot that it shares with whoever else lands
-// there. Slots hold no address, so there is nothing to grow under spoofed sources, nothing to evict
-// and nothing to remember; a flood from very many prefixes empties many slots and costs unlucky
-// strangers a retransmission, never a live mapping.
-// Owner worker.
+// Budgets for what strangers can make us do.
+//
+// Per source prefix (/24, /56): bytes of unauthenticated replies, punts without an allocation, and,
+// wider, punts with one. One table of fixed size per worker: a prefix hashes, under a random key,
+// to a slot that it shares with whoever else lands there. Slots hold no address, so there is
+// nothing to grow under spoofed sources, nothing to evict and nothing to remember; a flood from
+// very many prefixes empties many slots and costs unlucky strangers a retransmission, never a live
+// mapping.
+//
+// Of everybody: punts without an allocation. A million prefixes below their budgets are a flood all
+// the same, which would leave main and the control plane no time for others. Three quarters of this
+// rate are anybody's; a quarter is kept for prefixes that have a live allocation on this worker, so
+// that who has proven to be there can make another one (or come back) during a flood. Which
+// prefixes those are is counted under the same keyed hash in GUARD_KNOWN counters: a stranger
+// passes for known with the probability (live prefixes / GUARD_KNOWN) at most.
+//
+// Flood rule: new allocations a second of a worker.
+//
+// Owner worker, but for guard_limits_set: main changes limits while workers run. Each limit is one
+// atomic word, so that a worker sees the old or the new one; that two of them may change between
+// two packets does no harm.
 #pragma once
 
 #include "lib/net/address.h"
@@ -14,10 +28,15 @@
 #include <stdint.h>
 
 enum {
-	// Per second and prefix, over all workers; a burst is one second's worth.
+	GUARD_KNOWN = 1 << 18,
+	// Of GUARD_KEPT_OF parts of the total, one is kept for known prefixes.
+	GUARD_KEPT_OF = 4,
+	// Defaults of struct guard_limits.
 	GUARD_REPLY_BYTES = 256 * 1024,
 	GUARD_PUNTS = 2000,
 	GUARD_PUNTS_WITH_ALLOCATION = 20000,
+	GUARD_PUNTS_TOTAL = 50000,
+	GUARD_NEW_ALLOCATIONS = 20000,
 	// Binding replies above 1.4 times their request (RFC 5780's attributes on a bare request
 	// make 1.75): what they are over it, in bytes. So a prefix gets at most 1.4 times what it
 	// sent, and 512 bytes and 128 a second, of each worker.
@@ -27,10 +46,34 @@ enum {
 
 struct guard;
 
+// Per second; a burst is one second's worth. The first three are of one prefix over all workers,
+// punts_total is of all prefixes over all workers, new_allocations of each worker.
+struct guard_limits {
+	uint32_t reply_bytes;
+	uint32_t punts;
+	uint32_t punts_with_allocation;
+	uint32_t punts_total;
+	uint32_t new_allocations;
+};
+
+// guard_create (worker.h) sets the defaults. Main. Each limit at least 1 and at most 10^9.
+void guard_limits_set(struct guard *guard, const struct guard_limits *limits, unsigned workers);
+
 // Each: false means over budget, and nothing is charged. bytes: of IP packet. tick: ticks.h.
 bool guard_reply(
 	struct guard *guard, const uint8_t *source, unsigned family, unsigned bytes, uint32_t tick);
 bool guard_excess(
 	struct guard *guard, const uint8_t *source, unsigned family, unsigned bytes, uint32_t tick);
-bool guard_punt(struct guard *guard, const uint8_t *source, unsigned family, bool has_allocation,
-	uint32_t tick);
+
+enum guard_verdict {
+	GUARD_ADMITS,
+	GUARD_PREFIX_SPENT, // the prefix is over its budget
+	GUARD_TOTAL_SPENT,  // all together are
+};
+enum guard_verdict guard_punt(struct guard *guard, const uint8_t *source, unsigned family,
+	bool has_allocation, uint32_t tick);
+
+// Flood rule. now: TSC.
+bool guard_allocation(struct guard *guard, uint64_t now);
+// An allocation of a client there begins (change 1) or ends (-1).
+void guard_known(struct guard *guard, const uint8_t *client, unsigned family, int change);

@@ -56,9 +56,11 @@ void stage_punt(struct pass *pass)
 		if (slot != MAPPINGS_NONE)
 			context_fill(pass, slot, &context);
 		worker->stats.stage[STAGE_guard].packets++;
-		if (!guard_punt(worker->guard, h->source, h->family, slot != MAPPINGS_NONE,
-			    pass->tick)) {
-			pass_drop(pass, at, DROP_punt_budget);
+		enum guard_verdict verdict = guard_punt(
+			worker->guard, h->source, h->family, slot != MAPPINGS_NONE, pass->tick);
+		if (verdict != GUARD_ADMITS) {
+			pass_drop(pass, at,
+				verdict == GUARD_PREFIX_SPENT ? DROP_punt_budget : DROP_punt_total);
 			continue;
 		}
 		worker_punt(worker, pass->burst.mbufs[at], h, pass->burst.port, &context);

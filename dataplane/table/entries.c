@@ -3,6 +3,7 @@
 // worker.
 #include "dataplane/table/mappings.h"
 
+#include "dataplane/stage/guard.h"
 #include "dataplane/table/memory.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/relay_ports.h"
@@ -90,6 +91,7 @@ void allocation_end(struct worker *worker, uint32_t slot)
 	mappings_client_key(a, &key);
 	flow_table_remove(&m->by_client, client_key_hash(m, &key), slot);
 	flow_table_remove(&m->by_id, id_hash(m, a->id), slot);
+	guard_known(worker->guard, a->client, a->client_family, -1);
 	uint32_t generation = a->generation;
 	table_memory_wipe(a, sizeof(*a));
 	table_memory_wipe(&key, sizeof(key));

@@ -34,7 +34,6 @@ enum {
 	MAPPINGS_ENTRIES_PER_ALLOCATION = 4, // average, for the size of the pools
 	MAPPINGS_PERMISSIONS_MAX = 64,       // per allocation
 	MAPPINGS_CHANNELS_MAX = 64,
-	MAPPINGS_SESSIONS_PER_SECOND = 20000, // flood rule: new allocations per worker
 	MAPPINGS_HANDLE_SLOT_BITS = 24,
 };
 #define MAPPINGS_NONE UINT32_MAX
@@ -122,7 +121,6 @@ struct mappings {
 	struct flow_table by_client, by_id, by_channel, by_peer, by_permission;
 	struct keyed_hash_key key;
 	uint64_t hz;
-	uint64_t flood_paid_until; // TSC up to which new allocations have used up the flood rule
 	uint32_t ipv4_identification;
 	struct keyed_hash_key transaction_key; // of Data indications' transaction ids
 	uint64_t transactions;

@@ -32,6 +32,11 @@ static void set_defaults(struct config *config)
 	config->turn.max_lifetime = 3600;
 	config->turn.quota = 64;
 	config->turn.prefix_quota = 256;
+	config->guard.reply_bytes = 256 * 1024;
+	config->guard.punts = 2000;
+	config->guard.punts_with_allocation = 20000;
+	config->guard.punts_total = 50000;
+	config->guard.new_allocations = 20000;
 }
 
 static int parse_text(const char *text, size_t length, const char *name, struct config **out,

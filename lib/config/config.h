@@ -15,6 +15,7 @@ enum {
 	CONFIG_SECRETS_MAX = 8,
 	CONFIG_RULES_MAX = 1024,
 	CONFIG_CORES_MAX = 128,
+	CONFIG_PREFIXES_MAX = 1024,
 	CONFIG_PATH_SIZE = 108, // fits sun_path
 	CONFIG_NAME_SIZE = 64,
 	CONFIG_REALM_SIZE = 128,
@@ -116,6 +117,20 @@ struct config {
 		struct net_range deny[CONFIG_RULES_MAX];
 		unsigned deny_count;
 	} peers;
+	struct {
+		struct net_prefix block[CONFIG_PREFIXES_MAX]; // sources that get nothing
+		unsigned block_count;
+		struct net_prefix allow[CONFIG_PREFIXES_MAX]; // exceptions; the longest prefix
+							      // decides
+		unsigned allow_count;
+		// Per second and source prefix (/24, /56); a burst is one second's worth.
+		unsigned reply_bytes;           // of unauthenticated replies, default 262144
+		unsigned punts;                 // requests without an allocation, default 2000
+		unsigned punts_with_allocation; // requests with one, default 20000
+		// Per second.
+		unsigned punts_total; // requests without an allocation, of everybody, default 50000
+		unsigned new_allocations; // of each worker, default 20000
+	} guard;
 };
 
 enum { CONFIG_ERROR_SIZE = 512 };

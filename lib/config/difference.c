@@ -107,6 +107,14 @@ static void walk_ranges(const struct row *row, const struct config *config, stru
 	feed->take(feed, part_at(config, &row->value), count * sizeof(struct net_range));
 }
 
+static void walk_prefixes(const struct row *row, const struct config *config, struct feed *feed)
+{
+	unsigned most = (unsigned)(row->value.size / sizeof(struct net_prefix));
+	unsigned count = count_of(row, config, most);
+	take_count(feed, count);
+	feed->take(feed, part_at(config, &row->value), count * sizeof(struct net_prefix));
+}
+
 static void walk_secrets(const struct row *row, const struct config *config, struct feed *feed)
 {
 	unsigned count = count_of(row, config, CONFIG_SECRETS_MAX);
@@ -179,6 +187,16 @@ static const struct row rows[CONFIG_KEY_COUNT] = {
 	[CONFIG_KEY_PEERS_ALLOW] = {AT_ONCE, walk_ranges, PART(peers.allow),
 		PART(peers.allow_count)},
 	[CONFIG_KEY_PEERS_DENY] = {AT_ONCE, walk_ranges, PART(peers.deny), PART(peers.deny_count)},
+	[CONFIG_KEY_GUARD_BLOCK] = {DATAPLANE, walk_prefixes, PART(guard.block),
+		PART(guard.block_count)},
+	[CONFIG_KEY_GUARD_ALLOW] = {DATAPLANE, walk_prefixes, PART(guard.allow),
+		PART(guard.allow_count)},
+	[CONFIG_KEY_GUARD_REPLY_BYTES] = {DATAPLANE, walk_plain, PART(guard.reply_bytes)},
+	[CONFIG_KEY_GUARD_PUNTS] = {DATAPLANE, walk_plain, PART(guard.punts)},
+	[CONFIG_KEY_GUARD_PUNTS_WITH_ALLOCATION] = {DATAPLANE, walk_plain,
+		PART(guard.punts_with_allocation)},
+	[CONFIG_KEY_GUARD_PUNTS_TOTAL] = {DATAPLANE, walk_plain, PART(guard.punts_total)},
+	[CONFIG_KEY_GUARD_NEW_ALLOCATIONS] = {DATAPLANE, walk_plain, PART(guard.new_allocations)},
 };
 
 static const struct row *row_of(unsigned key)

@@ -39,6 +39,13 @@ enum config_key_id {
 	CONFIG_KEY_TURN_PREFIX_QUOTA,
 	CONFIG_KEY_PEERS_ALLOW,
 	CONFIG_KEY_PEERS_DENY,
+	CONFIG_KEY_GUARD_BLOCK,
+	CONFIG_KEY_GUARD_ALLOW,
+	CONFIG_KEY_GUARD_REPLY_BYTES,
+	CONFIG_KEY_GUARD_PUNTS,
+	CONFIG_KEY_GUARD_PUNTS_WITH_ALLOCATION,
+	CONFIG_KEY_GUARD_PUNTS_TOTAL,
+	CONFIG_KEY_GUARD_NEW_ALLOCATIONS,
 	CONFIG_KEY_COUNT,
 };
 
@@ -48,6 +55,7 @@ enum config_section_id {
 	CONFIG_SECTION_ADDRESS,
 	CONFIG_SECTION_TURN,
 	CONFIG_SECTION_PEERS,
+	CONFIG_SECTION_GUARD,
 	CONFIG_SECTION_COUNT,
 };
 
@@ -84,6 +92,7 @@ extern const struct config_section config_section_dataplane;
 extern const struct config_section config_section_address;
 extern const struct config_section config_section_turn;
 extern const struct config_section config_section_peers;
+extern const struct config_section config_section_guard;
 
 // The sections in the order of enum config_section_id.
 const struct config_section *config_section_at(enum config_section_id id);

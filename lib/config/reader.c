@@ -26,6 +26,7 @@ static const struct config_section *const sections[CONFIG_SECTION_COUNT] = {
 	[CONFIG_SECTION_ADDRESS] = &config_section_address,
 	[CONFIG_SECTION_TURN] = &config_section_turn,
 	[CONFIG_SECTION_PEERS] = &config_section_peers,
+	[CONFIG_SECTION_GUARD] = &config_section_guard,
 };
 
 const struct config_section *config_section_at(enum config_section_id id)
@@ -112,8 +113,8 @@ static void enter_section(struct source *source, const char *name, size_t length
 		}
 	}
 	fail_line(parser,
-		"[%.*s]: unknown section; expected [node], [dataplane], [address], [turn] or "
-		"[peers]",
+		"[%.*s]: unknown section; expected [node], [dataplane], [address], [turn], "
+		"[peers] or [guard]",
 		(int)(length < 64 ? length : 64), name);
 }
 

@@ -121,6 +121,13 @@ static void test_minimal_file_gets_documented_defaults(void **state)
 	assert_int_equal(c->turn.prefix_quota, 256);
 	assert_int_equal(c->peers.allow_count, 0);
 	assert_int_equal(c->peers.deny_count, 0);
+	assert_int_equal(c->guard.block_count, 0);
+	assert_int_equal(c->guard.allow_count, 0);
+	assert_int_equal(c->guard.reply_bytes, 262144);
+	assert_int_equal(c->guard.punts, 2000);
+	assert_int_equal(c->guard.punts_with_allocation, 20000);
+	assert_int_equal(c->guard.punts_total, 50000);
+	assert_int_equal(c->guard.new_allocations, 20000);
 	config_free(c);
 }
 
@@ -172,6 +179,15 @@ static void test_every_key_arrives(void **state)
 		      "allow = 10.0.0.0/8\n"
 		      "allow = fd00::1\n"
 		      "deny = 198.51.100.7-198.51.100.9\n"
+		      "[guard]\n"
+		      "block = 198.51.100.0/24\n"
+		      "block = ::/0\n"
+		      "allow = 198.51.100.7\n"
+		      "reply-bytes = 1000000000\n"
+		      "punts = 1\n"
+		      "punts-with-allocation = 200\n"
+		      "punts-total = 300\n"
+		      "new-allocations = 400\n"
 		      "[node]\n"
 		      "# a section may be opened again");
 
@@ -240,6 +256,18 @@ static void test_every_key_arrives(void **state)
 	assert_int_equal(c->peers.deny_count, 1);
 	assert_address(&c->peers.deny[0].first, "198.51.100.7");
 	assert_address(&c->peers.deny[0].last, "198.51.100.9");
+	assert_int_equal(c->guard.block_count, 2);
+	assert_address(&c->guard.block[0].address, "198.51.100.0");
+	assert_int_equal(c->guard.block[0].length, 24);
+	assert_int_equal(c->guard.block[1].length, 0);
+	assert_int_equal(c->guard.allow_count, 1);
+	assert_address(&c->guard.allow[0].address, "198.51.100.7");
+	assert_int_equal(c->guard.allow[0].length, 32);
+	assert_int_equal(c->guard.reply_bytes, 1000000000);
+	assert_int_equal(c->guard.punts, 1);
+	assert_int_equal(c->guard.punts_with_allocation, 200);
+	assert_int_equal(c->guard.punts_total, 300);
+	assert_int_equal(c->guard.new_allocations, 400);
 	config_free(c);
 }
 
@@ -451,6 +479,23 @@ static const struct mistake mistakes[] = {
 		"3: [peers] deny: ", "both allowed and denied"},
 	{"[peers]\ndeny = fd00::/8\nallow = fd00::/8\n",
 		"3: [peers] allow: ", "both allowed and denied"},
+	// [guard]
+	{"[guard]\nblock = 10.0.0.1/8\n", "2: [guard] block: ", "is no prefix"},
+	{"[guard]\nblock = 10.0.0.1-10.0.0.9\n", "2: [guard] block: ", "is no prefix"},
+	{"[guard]\nallow = 2001:db8::/129\n", "2: [guard] allow: ", "is no prefix"},
+	{"[guard]\nblock = 10.0.0.1\nblock = 10.0.0.1/32\n",
+		"3: [guard] block: ", "is there twice"},
+	{"[guard]\nblock = 10.0.0.0/8\nallow = 10.0.0.0/8\n",
+		"3: [guard] allow: ", "both blocked and allowed"},
+	{"[guard]\nallow = fd00::/8\nblock = fd00::/8\n",
+		"3: [guard] block: ", "both blocked and allowed"},
+	{"[guard]\nreply-bytes = 1023\n", "2: [guard] reply-bytes: ", "from 1024 to 1000000000"},
+	{"[guard]\npunts = 0\n", "2: [guard] punts: ", "from 1 to 1000000000"},
+	{"[guard]\npunts-with-allocation = x\n",
+		"2: [guard] punts-with-allocation: ", "from 1 to 1000000000"},
+	{"[guard]\npunts-total = 1000000001\n", "2: [guard] punts-total: ", "from 1 to 1000000000"},
+	{"[guard]\nnew-allocations = 0\n", "2: [guard] new-allocations: ", "from 1 to 1000000000"},
+	{"[guard]\nrate = 1\n", "2: [guard] rate: ", "expected block, allow, reply-bytes, "},
 };
 
 static void assert_mistake(const char *text, const char *place, const char *contains)

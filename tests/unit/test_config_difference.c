@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,6 +56,14 @@ static const struct change {
 	{"peers", "allow", "10.0.0.0/8", "10.0.0.0/9", 0},
 	{"peers", "allow", NULL, "10.0.0.0/9", 0},
 	{"peers", "deny", "10.0.0.0-10.0.0.7", "10.0.0.0-10.0.0.8", 0},
+	{"guard", "block", "10.0.0.0/8", "10.0.0.0/9", CONFIG_RESTART_DATAPLANE},
+	{"guard", "block", NULL, "10.0.0.0/9", CONFIG_RESTART_DATAPLANE},
+	{"guard", "allow", "10.0.0.0/8", "11.0.0.0/8", CONFIG_RESTART_DATAPLANE},
+	{"guard", "reply-bytes", "2000", "2001", CONFIG_RESTART_DATAPLANE},
+	{"guard", "punts", "7", "8", CONFIG_RESTART_DATAPLANE},
+	{"guard", "punts-with-allocation", "7", "8", CONFIG_RESTART_DATAPLANE},
+	{"guard", "punts-total", "7", "8", CONFIG_RESTART_DATAPLANE},
+	{"guard", "new-allocations", "7", "8", CONFIG_RESTART_DATAPLANE},
 };
 enum { CHANGES = sizeof(changes) / sizeof(changes[0]) };
 
@@ -119,8 +128,12 @@ static void test_every_member_belongs_to_one_key(void **state)
 	__builtin_clear_padding(&config->address);
 	__builtin_clear_padding(&config->turn);
 	__builtin_clear_padding(&config->peers);
+	__builtin_clear_padding(&config->guard);
 	const uint8_t *bytes = (const uint8_t *)config;
-	for (size_t offset = 0; offset < sizeof(*config); offset++) {
+	// And what is behind the last section.
+	const size_t end = offsetof(struct config, guard) + sizeof(config->guard);
+	assert_true(sizeof(*config) - end < sizeof(void *));
+	for (size_t offset = 0; offset < end; offset++) {
 		unsigned owners = 0;
 		for (unsigned key = 0; key < config_keys(); key++)
 			owners += config_key_covers(key, offset);

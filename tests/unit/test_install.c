@@ -83,7 +83,7 @@ static void pool_and_flood_limits(void **state)
 	// A second's worth of attempts spends the flood rule; existing mappings are not asked.
 	int result = 0;
 	unsigned attempts = 0;
-	while (result != -EAGAIN && attempts++ <= MAPPINGS_SESSIONS_PER_SECOND)
+	while (result != -EAGAIN && attempts++ <= GUARD_NEW_ALLOCATIONS)
 		result = install(0, API_ALLOCATION_INSTALL, &a, sizeof(a));
 	assert_int_equal(result, -EAGAIN);
 	assert_int_equal(world.workers[0].stats.event[EVENT_flood_refused], 1);
