@@ -18,6 +18,24 @@ void peer_rules_free(struct peer_rules *rules)
 	rules->local_count = 0;
 }
 
+void peer_rules_earlier_ports(struct peer_rules *rules, uint16_t first, uint16_t last)
+{
+	if (rules->earlier_first == 0 || first < rules->earlier_first)
+		rules->earlier_first = first;
+	if (last > rules->earlier_last)
+		rules->earlier_last = last;
+}
+
+void peer_rules_reconfigure(struct peer_rules *rules, const struct config *config)
+{
+	const struct config *before = rules->config;
+	if (before->address.relay_first != config->address.relay_first ||
+		before->address.relay_last != config->address.relay_last)
+		peer_rules_earlier_ports(
+			rules, before->address.relay_first, before->address.relay_last);
+	rules->config = config;
+}
+
 bool peer_rules_set_local(
 	struct peer_rules *rules, const struct net_address *addresses, size_t count)
 {
@@ -87,11 +105,20 @@ bool peer_rules_permit_address(const struct peer_rules *rules, const struct net_
 	return permitted(rules, peer, &ours);
 }
 
+static bool relayed_port(const struct peer_rules *rules, uint16_t port)
+{
+	const struct config *config = rules->config;
+	if (port == config->address.port || port == config->address.alternate_port)
+		return false;
+	return (port >= config->address.relay_first && port <= config->address.relay_last) ||
+	       (rules->earlier_first != 0 && port >= rules->earlier_first &&
+		       port <= rules->earlier_last);
+}
+
 bool peer_rules_permit_endpoint(const struct peer_rules *rules, const struct net_endpoint *peer)
 {
 	bool ours;
 	if (peer->port == 0 || !permitted(rules, &peer->address, &ours))
 		return false;
-	return !ours || (peer->port >= rules->config->address.relay_first &&
-				peer->port <= rules->config->address.relay_last);
+	return !ours || relayed_port(rules, peer->port);
 }

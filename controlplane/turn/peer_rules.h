@@ -20,6 +20,10 @@ struct peer_rules {
 	const struct config *config; // borrowed
 	struct net_address *local;   // owned; addresses of this host, none of ours to serve
 	size_t local_count;
+	// Relayed ports before the range changed; live allocations may still have them, and calls
+	// between two clients of this relay go through them. first 0: none. Wider than need be at
+	// worst: the dataplane sends to own addresses only where an allocation is.
+	uint16_t earlier_first, earlier_last;
 };
 
 void peer_rules_init(struct peer_rules *rules, const struct config *config);
@@ -27,6 +31,11 @@ void peer_rules_free(struct peer_rules *rules);
 // Replaces the addresses of this host. False without memory: then the earlier ones stay.
 bool peer_rules_set_local(
 	struct peer_rules *rules, const struct net_address *addresses, size_t count);
+
+// Another configuration; the addresses of this host stay, and the earlier relayed ports are noted.
+void peer_rules_reconfigure(struct peer_rules *rules, const struct config *config);
+// Live allocations have ports in that range, outside of the configured one.
+void peer_rules_earlier_ports(struct peer_rules *rules, uint16_t first, uint16_t last);
 
 // CreatePermission: RFC 8656 10.2 ignores the port.
 bool peer_rules_permit_address(const struct peer_rules *rules, const struct net_address *peer);

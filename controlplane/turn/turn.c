@@ -125,13 +125,19 @@ void turn_core_snapshot_item(struct turn_core *core, const struct api_snapshot_i
 		.flags = item->flags};
 	quota_take(&core->credential_quota, item->credential_tag);
 	quota_take(&core->prefix_quota, item->prefix_tag);
-	// An address or port that is no longer configured is nobody's to give out: not counted.
+	// An address that is no longer configured is nobody's to give out. Nor is a port outside of
+	// the range; but it is kept in mind, since the range may come to hold it again.
 	for (unsigned slot = 0; slot < 2; slot++) {
 		const struct net_endpoint *relayed = &item->relayed[slot];
 		for (unsigned i = 0; i < core->pool_count; i++) {
-			if (!net_address_equal(&core->pools[i].address, &relayed->address) ||
-				!relay_pool_change(&core->pools[i], relayed->port, RELAY_PORT_FREE,
-					RELAY_PORT_ALLOCATED))
+			struct relay_pool *pool = &core->pools[i];
+			if (!net_address_equal(&pool->address, &relayed->address))
+				continue;
+			if (relay_pool_state(pool, relayed->port) == RELAY_PORT_OUTSIDE)
+				peer_rules_earlier_ports(
+					&core->peers, relayed->port, relayed->port);
+			else if (!relay_pool_change(pool, relayed->port, RELAY_PORT_FREE,
+					 RELAY_PORT_ALLOCATED))
 				continue;
 			allocation->pool[slot] = (uint8_t)i;
 			allocation->port[slot] = relayed->port;

@@ -29,6 +29,25 @@ struct turn_core;
 struct turn_core *turn_core_create(const struct config *config, const struct turn_output *output);
 void turn_core_free(struct turn_core *core);
 
+// Another configuration, in two steps, since the dataplane has to know a new range of relayed ports
+// before the first of them is given out, and may refuse. prepare takes all memory and changes
+// nothing; NULL without memory. The listen addresses must be the same ones in the same order.
+// reconfigure cannot fail: from here on `config` counts (and must outlive the core, the earlier one
+// may go). What is live stays as it is:
+//  - allocations keep their ports, also outside of a new range, until they end; new ones come from
+//    the new range only;
+//  - who is no longer a user gets 401, also for a Refresh: their allocations end when their
+//  lifetime
+//    is over;
+//  - quotas, the longest lifetime, channel numbers and peer rules count for what is asked from now
+//    on; permissions and channels that were granted end in their own time.
+// Nonces stay good.
+struct turn_change;
+struct turn_change *turn_core_prepare(const struct turn_core *core, const struct config *config);
+void turn_core_reconfigure(struct turn_core *core, struct turn_change *change);
+// A prepared change that is not made. NULL is fine.
+void turn_change_free(struct turn_change *change);
+
 // A (new) dataplane connection: the key for quota tags, number of workers. Drops all per-allocation
 // and in-flight state; a snapshot follows.
 void turn_core_connected(struct turn_core *core, const struct api_hello_answer *hello);

@@ -117,19 +117,36 @@ static inline void desk_restart(struct desk *desk)
 	desk_connect(desk);
 }
 
-static inline struct desk *desk_open(const char *extra)
+static inline struct config *desk_configuration(const char *extra)
 {
 	char text[4096], error[CONFIG_ERROR_SIZE];
-	struct desk *desk = calloc(1, sizeof(*desk));
-	assert_non_null(desk);
-	assert_true(sodium_init() >= 0);
+	struct config *config = NULL;
 	snprintf(text, sizeof(text),
 		"[node]\nname = test\n[dataplane]\nport = ring\n[address]\n"
 		"listen = 198.51.100.1\n%s\n",
 		extra);
-	int result = config_parse(text, "test", &desk->config, error);
-	if (result != 0)
+	if (config_parse(text, "test", &config, error) != 0)
 		fail_msg("%s", error);
+	return config;
+}
+
+// The core goes on with another configuration.
+static inline void desk_reconfigure(struct desk *desk, const char *extra)
+{
+	struct config *config = desk_configuration(extra);
+	struct turn_change *change = turn_core_prepare(desk->core, config);
+	assert_non_null(change);
+	turn_core_reconfigure(desk->core, change);
+	config_free(desk->config);
+	desk->config = config;
+}
+
+static inline struct desk *desk_open(const char *extra)
+{
+	struct desk *desk = calloc(1, sizeof(*desk));
+	assert_non_null(desk);
+	assert_true(sodium_init() >= 0);
+	desk->config = desk_configuration(extra);
 	desk->now_ms = 1000000;
 	desk->wall_s = DESK_WALL_S;
 	desk->client = desk_endpoint("192.0.2.77", 40000);

@@ -44,9 +44,13 @@ static inline const char *turn_invariant_broken(const struct turn_core *core)
 		for (unsigned slot = 0; slot < 2; slot++) {
 			if (allocation->pool[slot] == TURN_NO_POOL)
 				continue;
+			enum relay_port_state state = relay_pool_state(
+				&core->pools[allocation->pool[slot]], allocation->port[slot]);
+			// From before the range changed.
+			if (state == RELAY_PORT_OUTSIDE)
+				continue;
 			ports++;
-			if (relay_pool_state(&core->pools[allocation->pool[slot]],
-				    allocation->port[slot]) != RELAY_PORT_ALLOCATED)
+			if (state != RELAY_PORT_ALLOCATED)
 				return "an allocation's port is not allocated";
 		}
 	}
@@ -57,9 +61,12 @@ static inline const char *turn_invariant_broken(const struct turn_core *core)
 		const struct reservation *reservation = value;
 		credentials += reservation->credential_tag != 0;
 		prefixes += reservation->prefix_tag != 0;
+		enum relay_port_state state =
+			relay_pool_state(&core->pools[reservation->pool], reservation->port);
+		if (state == RELAY_PORT_OUTSIDE)
+			continue;
 		held += !reservation->claimed;
-		if (relay_pool_state(&core->pools[reservation->pool], reservation->port) !=
-			(reservation->claimed ? RELAY_PORT_ALLOCATED : RELAY_PORT_RESERVED))
+		if (state != (reservation->claimed ? RELAY_PORT_ALLOCATED : RELAY_PORT_RESERVED))
 			return "a reservation's port is not reserved";
 	}
 	if (held != reserved)
