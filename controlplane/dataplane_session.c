@@ -235,6 +235,8 @@ static uint32_t stream_item_size(uint32_t type)
 		return sizeof(struct api_port);
 	case API_WORKERS:
 		return sizeof(struct api_worker);
+	case API_STEERING:
+		return sizeof(struct api_steering);
 	default:
 		return 0;
 	}

@@ -166,6 +166,24 @@ static void ports_ask(struct node *node)
 		dataplane_link_restart(node->link);
 }
 
+// ---- steering: without it ports are drawn for any worker, until it is known ----
+
+static void steering_answered(void *context, const struct dataplane_answer *answer)
+{
+	struct node *node = context;
+	if (!answer->last)
+		turn_core_steering_item(node->core, (const struct api_steering *)answer->payload);
+	else if (answer->result == 0)
+		turn_core_steering_end(node->core);
+}
+
+static void steering_ask(struct node *node)
+{
+	turn_core_steering_begin(node->core);
+	if (!dataplane_link_request(node->link, API_STEERING, NULL, 0, steering_answered, node))
+		dataplane_link_restart(node->link);
+}
+
 // ---- link events ----
 
 static void link_is_up(void *context, const struct api_hello_answer *hello)
@@ -181,6 +199,8 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 		node->news(node, NODE_DATAPLANE_RESTARTED);
 	node->news(node, NODE_CONNECTED);
 	snapshot_take(node);
+	if (dataplane_link_up(node->link))
+		steering_ask(node);
 	if (dataplane_link_up(node->link))
 		ports_ask(node);
 }

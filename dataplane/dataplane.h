@@ -8,6 +8,7 @@
 #include "dataplane/machine.h"
 #include "dataplane/port.h"
 #include "dataplane/stage/guard.h"
+#include "dataplane/steering/homes.h"
 #include "dataplane/worker.h"
 #include "lib/config/config.h"
 
@@ -33,6 +34,8 @@ struct dataplane {
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops; // main: rw, workers: ro
 	struct guard_limits guard_limits;
+
+	struct steering_homes homes[2]; // [0] IPv4, [1] IPv6
 
 	struct port ports[PORTS_MAX]; // index: DPDK port id
 	unsigned port_count;

@@ -142,6 +142,32 @@ static bool worker_item(
 	return true;
 }
 
+// ---- steering: the pairs of all ports, first those of IPv4 ----
+
+static bool steering_item(
+	const struct dataplane *dataplane, uint32_t position, struct api_steering *out)
+{
+	enum { RUNS = STEERING_PAIRS / API_STEERING_PAIRS };
+	memset(out, 0, sizeof(*out));
+	for (unsigned slot = 0; slot < 2; slot++) {
+		const struct steering_homes *homes = &dataplane->homes[slot];
+		if (!homes->known)
+			continue;
+		if (position >= RUNS) {
+			position -= RUNS;
+			continue;
+		}
+		unsigned first = position * API_STEERING_PAIRS;
+		out->family = slot ? NET_IPV6 : NET_IPV4;
+		out->first_port = (uint16_t)(first * 2);
+		out->pairs = API_STEERING_PAIRS;
+		out->workers = (uint16_t)dataplane->worker_count;
+		memcpy(out->worker, homes->worker + first, API_STEERING_PAIRS);
+		return true;
+	}
+	return false;
+}
+
 void reading_continue(struct connection *connection)
 {
 	const struct dataplane *dataplane = connection->server->dataplane;
@@ -150,6 +176,7 @@ void reading_continue(struct connection *connection)
 		struct api_counter counter;
 		struct api_port port;
 		struct api_worker worker;
+		struct api_steering steering;
 	} item;
 	while (connection_room(connection) >= CONNECTION_ANSWER_RESERVE) {
 		bool more;
@@ -162,6 +189,10 @@ void reading_continue(struct connection *connection)
 		case API_PORTS:
 			more = port_item(dataplane, stream->position, &item.port);
 			size = sizeof(item.port);
+			break;
+		case API_STEERING:
+			more = steering_item(dataplane, stream->position, &item.steering);
+			size = sizeof(item.steering);
 			break;
 		default:
 			more = worker_item(dataplane, stream->position, &item.worker);

@@ -58,6 +58,7 @@ static bool size_is_right(const struct api_frame *frame)
 	case API_PORTS:
 	case API_WORKERS:
 	case API_GAUGES:
+	case API_STEERING:
 		return frame->size == 0;
 	default:
 		return false; // unknown, or an event
@@ -315,6 +316,7 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 	case API_COUNTERS:
 	case API_PORTS:
 	case API_WORKERS:
+	case API_STEERING:
 		connection->stream =
 			(struct connection_stream){.id = frame->header.id, .type = type};
 		if (type == API_SNAPSHOT)

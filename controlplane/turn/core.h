@@ -37,6 +37,12 @@ enum turn_tag_domain {
 	TURN_TAG_DOMAINS
 };
 
+// Homes of the relayed ports of one family (relay_pool.h).
+struct turn_steering {
+	unsigned workers; // 0: nothing is known
+	uint8_t homes[RELAY_POOL_PAIRS];
+};
+
 struct turn_core {
 	const struct config *config;
 	struct turn_output output;
@@ -44,6 +50,7 @@ struct turn_core {
 	struct peer_rules peers;
 	struct relay_pool pools[CONFIG_LISTEN_MAX]; // one per listen address, same order
 	unsigned pool_count;
+	struct turn_steering steering[2]; // [0] IPv4, [1] IPv6
 	struct quota credential_quota, prefix_quota;
 	struct id_table allocations; // id -> struct turn_allocation
 	struct reservations reservations;
@@ -107,6 +114,9 @@ void turn_allocation_release_ports(struct turn_core *core, struct turn_allocatio
 void turn_allocation_release_family(struct turn_core *core, uint64_t id, unsigned slot);
 // A reservation's port and quotas return.
 void turn_reservation_release(struct turn_core *core, const struct reservation *reservation);
+
+// Groups a pool's ports by what is known of steering; for every pool that was made anew.
+void turn_pool_steer(struct turn_core *core, struct relay_pool *pool);
 
 // Families by slot: [0] IPv4, [1] IPv6. STUN's numbers for them.
 extern const uint8_t turn_slot_stun_family[2];

@@ -34,9 +34,12 @@ static unsigned take_port(struct turn_core *core, const struct turn_request *req
 				continue;
 			uint16_t *port = &allocation->port[slot];
 			int result = request->reserve_next
-					     ? relay_pool_take_pair(pool, port)
-					     : relay_pool_take(pool, request->even_port, port);
-			if (result == 0) {
+					     ? relay_pool_take_pair(pool, request->worker, port)
+					     : relay_pool_take(pool, request->even_port,
+						       request->worker, port);
+			if (result >= 0) {
+				if (result > 0)
+					turn_count(core, TURN_COUNTER_ports_astray);
 				allocation->pool[slot] = (uint8_t)i;
 				return 0;
 			}
@@ -106,6 +109,10 @@ unsigned turn_reservation_claim(struct turn_core *core, struct turn_request *req
 	unsigned slot = core->pools[reservation->pool].address.family == NET_IPV4 ? 0 : 1;
 	relay_pool_change(&core->pools[reservation->pool], reservation->port, RELAY_PORT_RESERVED,
 		RELAY_PORT_ALLOCATED);
+	// The pair was drawn for the worker that received the first Allocate.
+	if (!relay_pool_is_home(
+		    &core->pools[reservation->pool], reservation->port, request->worker))
+		turn_count(core, TURN_COUNTER_ports_astray);
 	reservation->claimed = true;
 	request->families = (uint8_t)(1u << slot);
 	allocation->pool[slot] = reservation->pool;

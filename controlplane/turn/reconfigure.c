@@ -93,6 +93,7 @@ void turn_core_reconfigure(struct turn_core *core, struct turn_change *change)
 		for (unsigned i = 0; i < core->pool_count; i++) {
 			struct relay_pool pool = core->pools[i];
 			core->pools[i] = change->pools[i];
+			turn_pool_steer(core, &core->pools[i]);
 			change->pools[i] = pool;
 		}
 	}

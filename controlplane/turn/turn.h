@@ -62,6 +62,12 @@ void turn_core_snapshot_end(struct turn_core *core, uint64_t now_ms);
 void turn_core_local_addresses(
 	struct turn_core *core, const struct net_address *addresses, size_t count);
 
+// Which worker what peers send to a relayed port comes to: forgotten at the begin, told in items,
+// in force with the end. Until then, and where nothing is told, any port is as good.
+void turn_core_steering_begin(struct turn_core *core);
+void turn_core_steering_item(struct turn_core *core, const struct api_steering *item);
+void turn_core_steering_end(struct turn_core *core);
+
 void turn_core_drain(struct turn_core *core, bool on);
 
 // A punted datagram (payload: punt->length bytes). now_ms: monotonic; wall_s: UNIX time (REST
@@ -89,6 +95,7 @@ uint64_t turn_core_tick(struct turn_core *core, uint64_t now_ms);
 	X(install_failed)                                                                          \
 	X(in_flight_full)                                                                          \
 	X(amplification_refused)                                                                   \
+	X(ports_astray)                                                                            \
 	X(error_400)                                                                               \
 	X(error_401)                                                                               \
 	X(error_403)                                                                               \

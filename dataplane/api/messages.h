@@ -58,6 +58,8 @@ enum api_type {
 	API_EXPIRED,
 	API_NEIGHBOUR_WANTED,
 	API_RESYNC, // events were lost: take a snapshot
+	// reading; any role
+	API_STEERING = 104, // stream of api_steering
 };
 
 struct api_header {
@@ -327,6 +329,20 @@ struct api_worker {
 	uint64_t busy_cycles, idle_cycles;
 };
 static_assert(sizeof(struct api_worker) == 88, "wire");
+
+// Which worker receives what peers send to a relayed port: a run of pairs of ports of one family,
+// (first_port, first_port + 1) and so on, the same worker for both ports of a pair. Pairs that are
+// in no run, or whose worker is API_STEERING_NOBODY, are as good for one worker as for another. A
+// stream without items: all are.
+enum { API_STEERING_PAIRS = 1024, API_STEERING_NOBODY = 0xFF };
+struct api_steering {
+	uint16_t family;     // enum net_family
+	uint16_t first_port; // even
+	uint16_t pairs;      // 1 to API_STEERING_PAIRS
+	uint16_t workers;    // of the dataplane
+	uint8_t worker[API_STEERING_PAIRS];
+};
+static_assert(sizeof(struct api_steering) == 1032, "wire");
 
 struct api_gauges {
 	uint64_t uptime_ms;

@@ -81,7 +81,7 @@ static void resync(void *context)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum api_type types[] = {API_SNAPSHOT, API_PORTS, API_GAUGES, API_COUNTERS,
-		API_ALLOCATION_INSTALL, API_DRAIN, API_WORKERS, API_ROUTE_SET};
+		API_ALLOCATION_INSTALL, API_DRAIN, API_WORKERS, API_ROUTE_SET, API_STEERING};
 	const struct dataplane_events events = {.connected = connected,
 		.refused = refused,
 		.punt = punt,

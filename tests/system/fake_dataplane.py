@@ -19,6 +19,7 @@ HEADER = struct.Struct("<IIi")
 NAMES = {32: "link set", 33: "link delete", 34: "route set", 35: "route delete",
          36: "neighbour set", 37: "neighbour delete", 38: "synced"}
 SNAPSHOT, DRAIN, COUNTERS, PORTS, WORKERS, GAUGES, WANTED, RESYNC = 22, 23, 48, 49, 50, 51, 66, 67
+STEERING = 104
 
 
 def address(data):
@@ -81,7 +82,7 @@ class Dataplane:
         elif type == COUNTERS:
             self.answer(id, type, struct.pack("<HH36sQQ", 0, 1, b"parse", 5, 50))
             self.answer(id, type)
-        elif type == WORKERS:
+        elif type in (WORKERS, STEERING):
             self.answer(id, type)
         elif type == GAUGES:
             self.answer(id, type, struct.pack("<9QIIII", 1000, *[0] * 8, self.draining,

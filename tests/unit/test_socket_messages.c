@@ -196,6 +196,7 @@ static const struct {
 	{API_PORTS, 0},
 	{API_WORKERS, 0},
 	{API_GAUGES, 0},
+	{API_STEERING, 0},
 };
 
 // A payload that is plausible for every type, so that only the size is wrong.
@@ -471,6 +472,42 @@ static void long_lists_go_on_when_there_is_room(void **state)
 	assert_true(counters >= 64 * (STATS_STAGE_COUNT + STATS_DROP_COUNT + STATS_EVENT_COUNT));
 	assert_int_equal(list_length(observer, API_WORKERS, sizeof(struct api_worker)), 64);
 	assert_int_equal(list_length(observer, API_PORTS, sizeof(struct api_port)), 0);
+	assert_int_equal(list_length(observer, API_STEERING, sizeof(struct api_steering)), 0);
+	bench->dataplane.homes[0].known = bench->dataplane.homes[1].known = true;
+	assert_int_equal(list_length(observer, API_STEERING, sizeof(struct api_steering)), 64);
+}
+
+// Every pair once, of the families that are steered.
+static void steering_is_told_by_pairs(void **state)
+{
+	(void)state;
+	struct connection *observer = bench_connection(API_ROLE_OBSERVER);
+	struct bench_reader reader = {.connection = observer};
+	struct steering_homes *homes = &bench->dataplane.homes[1];
+	struct api_frame frame = {.size = 1};
+	unsigned told = 0;
+	homes->known = true;
+	for (unsigned i = 0; i < STEERING_PAIRS; i++)
+		homes->worker[i] = (uint8_t)(i * 7 % 251);
+	assert_int_equal(bench_request(observer, 5, API_STEERING, NULL, 0), 0);
+	for (unsigned turns = 0; frame.size && turns < 1000; turns++) {
+		while (bench_next(&reader, &frame) && frame.size) {
+			struct api_steering item;
+			assert_int_equal(frame.size, sizeof(item));
+			memcpy(&item, frame.payload, sizeof(item));
+			assert_int_equal(item.family, NET_IPV6);
+			assert_int_equal(item.first_port, 2 * told);
+			assert_int_equal(item.workers, bench->dataplane.worker_count);
+			assert_in_range(item.pairs, 1, API_STEERING_PAIRS);
+			for (unsigned i = 0; i < item.pairs; i++)
+				assert_int_equal(
+					item.worker[i], homes->worker[item.first_port / 2 + i]);
+			told += item.pairs;
+		}
+		assert_int_equal(connection_work(observer), 0);
+	}
+	assert_int_equal(frame.size, 0);
+	assert_int_equal(told, STEERING_PAIRS);
 }
 
 static int up_many(void **state)
@@ -523,6 +560,7 @@ int main(void)
 			snapshot_tells_every_worker_and_ends, up, bench_down),
 		cmocka_unit_test_setup_teardown(
 			long_lists_go_on_when_there_is_room, up_many, bench_down),
+		cmocka_unit_test_setup_teardown(steering_is_told_by_pairs, up, bench_down),
 		cmocka_unit_test_setup_teardown(gauges_sum_over_workers, up, bench_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

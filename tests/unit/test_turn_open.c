@@ -286,6 +286,81 @@ static void test_retransmission(void **state)
 	desk_close(desk);
 }
 
+// Odd pairs are worker 3's (the desk's requests come from it), even ones worker 1's.
+static void desk_steer(struct desk *desk)
+{
+	turn_core_steering_begin(desk->core);
+	for (unsigned first = 0; first < 65536; first += 2 * API_STEERING_PAIRS) {
+		struct api_steering item = {.family = NET_IPV4,
+			.first_port = (uint16_t)first,
+			.pairs = API_STEERING_PAIRS,
+			.workers = 4};
+		for (unsigned i = 0; i < API_STEERING_PAIRS; i++)
+			item.worker[i] = i % 2 ? 3 : 1;
+		turn_core_steering_item(desk->core, &item);
+	}
+	turn_core_steering_end(desk->core);
+}
+
+static void test_ports_that_steer_to_the_owner(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open(OPEN);
+	static const uint8_t reserve = 0x80;
+	// Nonsense is not taken.
+	struct api_steering item = {.family = 9, .pairs = 1, .workers = 4};
+	turn_core_steering_item(desk->core, &item);
+	item = (struct api_steering){
+		.family = NET_IPV4, .first_port = 65534, .pairs = 2, .workers = 4};
+	turn_core_steering_item(desk->core, &item);
+	desk_steer(desk);
+	for (unsigned i = 0; i < 40; i++) {
+		desk_allocate(desk);
+		desk_succeed(desk);
+		assert_int_equal(
+			desk_xor_address(desk, STUN_XOR_RELAYED_ADDRESS, 0).port / 2 % 2, 1);
+		desk->client.port++;
+	}
+	stun_add(desk_allocate(desk), STUN_EVEN_PORT, &reserve, 1);
+	desk_succeed(desk);
+	struct stun_message m = desk_reply(desk);
+	struct stun_attribute a;
+	uint8_t token[8];
+	assert_int_equal(desk_xor_address(desk, STUN_XOR_RELAYED_ADDRESS, 0).port / 2 % 2, 1);
+	assert_true(stun_find(&m, STUN_RESERVATION_TOKEN, &a));
+	memcpy(token, a.value, 8);
+	assert_int_equal(turn_core_counter(desk->core, TURN_COUNTER_ports_astray), 0);
+	// The dataplane was started anew and steers otherwise: the reserved port is what it is.
+	turn_core_steering_begin(desk->core);
+	turn_core_steering_end(desk->core);
+	desk->client.port++;
+	stun_add(desk_allocate(desk), STUN_RESERVATION_TOKEN, token, 8);
+	desk_succeed(desk);
+	assert_int_equal(turn_core_counter(desk->core, TURN_COUNTER_ports_astray), 0);
+	desk_check(desk);
+	desk_close(desk);
+}
+
+// All ports of the worker are taken: another's is better than none, and counted.
+static void test_no_port_left_that_steers(void **state)
+{
+	(void)state;
+	struct desk *desk = desk_open("relay-ports = 50000-50007\n" OPEN);
+	desk_steer(desk);
+	for (unsigned i = 0; i < 8; i++) {
+		desk_allocate(desk);
+		desk_succeed(desk);
+		assert_int_equal(turn_core_counter(desk->core, TURN_COUNTER_ports_astray),
+			i < 4 ? 0 : i - 3);
+		desk->client.port++;
+		desk_check(desk);
+	}
+	desk_allocate(desk);
+	assert_int_equal(desk_send(desk), 1);
+	assert_int_equal(desk_error(desk), 508);
+	desk_close(desk);
+}
+
 static void test_even_port_and_reservation(void **state)
 {
 	(void)state;
@@ -681,6 +756,8 @@ int main(void)
 		cmocka_unit_test(test_dont_answer_what_is_no_request),
 		cmocka_unit_test(test_attributes_after_integrity_are_not_seen),
 		cmocka_unit_test(test_retransmission),
+		cmocka_unit_test(test_ports_that_steer_to_the_owner),
+		cmocka_unit_test(test_no_port_left_that_steers),
 		cmocka_unit_test(test_even_port_and_reservation),
 		cmocka_unit_test(test_dual_allocation),
 		cmocka_unit_test(test_dataplane_refusals),

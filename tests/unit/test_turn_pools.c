@@ -36,15 +36,15 @@ static void test_fill_and_drain(void **state)
 			uint16_t port;
 			check_pool(&pool);
 			for (uint32_t i = 0; i < total; i++) {
-				assert_int_equal(relay_pool_take(&pool, false, &port), 0);
+				assert_int_equal(relay_pool_take(&pool, false, 0, &port), 0);
 				assert_in_range(port, ranges[r][0], ranges[r][1]);
 				assert_int_equal(
 					relay_pool_state(&pool, port), RELAY_PORT_ALLOCATED);
 			}
 			check_pool(&pool);
-			assert_int_equal(relay_pool_take(&pool, false, &port), -ENOSPC);
-			assert_int_equal(relay_pool_take(&pool, true, &port), -ENOSPC);
-			assert_int_equal(relay_pool_take_pair(&pool, &port), -ENOSPC);
+			assert_int_equal(relay_pool_take(&pool, false, 0, &port), -ENOSPC);
+			assert_int_equal(relay_pool_take(&pool, true, 0, &port), -ENOSPC);
+			assert_int_equal(relay_pool_take_pair(&pool, 0, &port), -ENOSPC);
 			for (uint32_t p = ranges[r][0]; p <= ranges[r][1]; p++)
 				assert_true(relay_pool_change(
 					&pool, (uint16_t)p, RELAY_PORT_ALLOCATED, RELAY_PORT_FREE));
@@ -62,20 +62,20 @@ static void test_even_and_pairs(void **state)
 	assert_int_equal(relay_pool_init(&pool, &address, 50001, 50008), 0);
 	// 50001 | 50002 3 | 50004 5 | 50006 7 | 50008: three whole pairs, four even ports.
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(relay_pool_take_pair(&pool, &port), 0);
+		assert_int_equal(relay_pool_take_pair(&pool, 0, &port), 0);
 		assert_int_equal(port % 2, 0);
 		assert_int_equal(relay_pool_state(&pool, port), RELAY_PORT_ALLOCATED);
 		assert_int_equal(
 			relay_pool_state(&pool, (uint16_t)(port + 1)), RELAY_PORT_RESERVED);
 		check_pool(&pool);
 	}
-	assert_int_equal(relay_pool_take_pair(&pool, &port), -ENOSPC);
-	assert_int_equal(relay_pool_take(&pool, true, &port), 0);
+	assert_int_equal(relay_pool_take_pair(&pool, 0, &port), -ENOSPC);
+	assert_int_equal(relay_pool_take(&pool, true, 0, &port), 0);
 	assert_int_equal(port, 50008);
-	assert_int_equal(relay_pool_take(&pool, true, &port), -ENOSPC);
-	assert_int_equal(relay_pool_take(&pool, false, &port), 0);
+	assert_int_equal(relay_pool_take(&pool, true, 0, &port), -ENOSPC);
+	assert_int_equal(relay_pool_take(&pool, false, 0, &port), 0);
 	assert_int_equal(port, 50001);
-	assert_int_equal(relay_pool_take(&pool, false, &port), -ENOSPC);
+	assert_int_equal(relay_pool_take(&pool, false, 0, &port), -ENOSPC);
 	// Wrong changes change nothing.
 	assert_false(relay_pool_change(&pool, 50001, RELAY_PORT_FREE, RELAY_PORT_ALLOCATED));
 	assert_false(relay_pool_change(&pool, 50003, RELAY_PORT_ALLOCATED, RELAY_PORT_FREE));
@@ -96,13 +96,13 @@ static void test_random_operations(void **state)
 		uint16_t port = (uint16_t)(50001 + randombytes_uniform(62));
 		switch (randombytes_uniform(6)) {
 		case 0:
-			relay_pool_take(&pool, false, &port);
+			relay_pool_take(&pool, false, 0, &port);
 			break;
 		case 1:
-			relay_pool_take(&pool, true, &port);
+			relay_pool_take(&pool, true, 0, &port);
 			break;
 		case 2:
-			relay_pool_take_pair(&pool, &port);
+			relay_pool_take_pair(&pool, 0, &port);
 			break;
 		default:
 			relay_pool_change(&pool, port,
@@ -141,7 +141,7 @@ static void test_draws_are_uniform(void **state)
 			RELAY_PORT_FREE, RELAY_PORT_ALLOCATED));
 	for (unsigned i = 0; i < 62000; i++) {
 		uint16_t port;
-		assert_int_equal(relay_pool_take(&pool, false, &port), 0);
+		assert_int_equal(relay_pool_take(&pool, false, 0, &port), 0);
 		drawn[port - 50000]++;
 		relay_pool_change(&pool, port, RELAY_PORT_ALLOCATED, RELAY_PORT_FREE);
 	}
@@ -152,6 +152,147 @@ static void test_draws_are_uniform(void **state)
 			assert_int_equal(drawn[i], 0);
 	}
 	relay_pool_free(&pool);
+}
+
+// ---- homes ----
+
+enum { HOMES = 3 };
+
+// Pair i is worker i % 4's; the fourth is nobody's.
+static void homes_of(uint8_t homes[static RELAY_POOL_PAIRS])
+{
+	for (uint32_t i = 0; i < RELAY_POOL_PAIRS; i++)
+		homes[i] = i % 4 == HOMES ? RELAY_HOME_NOBODY : (uint8_t)(i % 4);
+}
+
+static unsigned home_of(uint16_t port)
+{
+	return port / 2 % 4;
+}
+
+static void check_homes(struct relay_pool *pool)
+{
+	// Every pair stands in its home's part of the permutation, under its class.
+	for (uint32_t pair = 0; pair < pool->pairs; pair++) {
+		uint32_t port = (pool->first & ~1u) + pair * 2;
+		bool even = port >= pool->first && port <= pool->last &&
+			    relay_pool_state(pool, (uint16_t)port) == RELAY_PORT_FREE;
+		bool odd = port + 1 <= pool->last &&
+			   relay_pool_state(pool, (uint16_t)(port + 1)) == RELAY_PORT_FREE;
+		unsigned class = even ? (odd ? 2 : 1) : (odd ? 3 : 0);
+		uint32_t part =
+			(pool->homes == 1 ? 0 : home_of((uint16_t)port)) * RELAY_PAIR_CLASSES +
+			class;
+		assert_in_range(pool->place[pair], pool->start[part], pool->start[part + 1] - 1);
+		assert_int_equal(pool->order[pool->place[pair]], pair);
+	}
+}
+
+static void test_homes_keep_conservation(void **state)
+{
+	(void)state;
+	static uint8_t homes[RELAY_POOL_PAIRS];
+	struct net_address address = desk_address("198.51.100.1");
+	struct relay_pool pool;
+	homes_of(homes);
+	assert_int_equal(relay_pool_init(&pool, &address, 50001, 50062), 0);
+	for (unsigned step = 0; step < 20000; step++) {
+		uint16_t port = (uint16_t)(50001 + randombytes_uniform(62));
+		unsigned worker = randombytes_uniform(HOMES + 2);
+		switch (randombytes_uniform(9)) {
+		case 0:
+		case 1:
+			relay_pool_take(&pool, false, worker, &port);
+			break;
+		case 2:
+			relay_pool_take(&pool, true, worker, &port);
+			break;
+		case 3:
+			relay_pool_take_pair(&pool, worker, &port);
+			break;
+		case 4: // a dataplane that steers otherwise: what is taken stays taken
+			if (step % 16 == 0)
+				relay_pool_steer(&pool, step % 32 ? HOMES : 0, homes);
+			break;
+		default:
+			relay_pool_change(&pool, port,
+				(enum relay_port_state)(1 + randombytes_uniform(3)),
+				(enum relay_port_state)(1 + randombytes_uniform(3)));
+			break;
+		}
+		check_pool(&pool);
+		check_homes(&pool);
+	}
+	relay_pool_free(&pool);
+}
+
+// The home's ports first, all of them; then any other, and told so.
+static void test_homes_are_drawn_first(void **state)
+{
+	(void)state;
+	static uint8_t homes[RELAY_POOL_PAIRS];
+	struct net_address address = desk_address("198.51.100.1");
+	struct relay_pool pool;
+	uint16_t port;
+	homes_of(homes);
+	assert_int_equal(relay_pool_init(&pool, &address, 50000, 50079), 0);
+	relay_pool_steer(&pool, HOMES, homes);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(relay_pool_take_pair(&pool, 1, &port), 0);
+		assert_int_equal(home_of(port), 1);
+		assert_true(relay_pool_is_home(&pool, (uint16_t)(port + 1), 1));
+		assert_false(relay_pool_is_home(&pool, port, 0));
+		assert_int_equal(relay_pool_take(&pool, true, 1, &port), 0);
+		assert_int_equal(home_of(port), 1);
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(relay_pool_take(&pool, false, 1, &port), 0);
+		assert_int_equal(home_of(port), 1);
+	}
+	for (unsigned i = 0; i < 60; i++) {
+		assert_int_equal(relay_pool_take(&pool, false, 1, &port), 1);
+		assert_int_not_equal(home_of(port), 1);
+	}
+	assert_int_equal(relay_pool_take(&pool, false, 1, &port), -ENOSPC);
+	check_pool(&pool);
+	// A worker that the homes do not know gets any.
+	assert_true(relay_pool_change(&pool, 50002, RELAY_PORT_ALLOCATED, RELAY_PORT_FREE));
+	assert_int_equal(relay_pool_take(&pool, false, 60, &port), 1);
+	assert_int_equal(port, 50002);
+	relay_pool_free(&pool);
+}
+
+// Within a home a draw is as uniform as without, and so is what is drawn when it is empty.
+static void test_homes_draw_uniformly(void **state)
+{
+	(void)state;
+	static uint8_t homes[RELAY_POOL_PAIRS];
+	struct net_address address = desk_address("198.51.100.1");
+	homes_of(homes);
+	for (unsigned empty = 0; empty < 2; empty++) {
+		struct relay_pool pool;
+		unsigned drawn[80] = {0};
+		assert_int_equal(relay_pool_init(&pool, &address, 50000, 50079), 0);
+		relay_pool_steer(&pool, HOMES, homes);
+		uint16_t port;
+		while (empty && relay_pool_take(&pool, false, 2, &port) == 0)
+			;
+		unsigned fair = empty ? 59 : 20; // one was taken from elsewhere
+		for (unsigned i = 0; i < fair * 1000; i++) {
+			assert_int_equal(relay_pool_take(&pool, false, 2, &port), empty);
+			drawn[port - 50000]++;
+			relay_pool_change(&pool, port, RELAY_PORT_ALLOCATED, RELAY_PORT_FREE);
+		}
+		unsigned seen = 0;
+		for (unsigned i = 0; i < 80; i++) {
+			if (drawn[i] == 0)
+				continue;
+			seen++;
+			assert_in_range(drawn[i], 750, 1250);
+		}
+		assert_int_equal(seen, fair);
+		relay_pool_free(&pool);
+	}
 }
 
 static void test_id_table(void **state)
@@ -268,6 +409,9 @@ int main(void)
 		cmocka_unit_test(test_even_and_pairs),
 		cmocka_unit_test(test_random_operations),
 		cmocka_unit_test(test_draws_are_uniform),
+		cmocka_unit_test(test_homes_keep_conservation),
+		cmocka_unit_test(test_homes_are_drawn_first),
+		cmocka_unit_test(test_homes_draw_uniformly),
 		cmocka_unit_test(test_id_table),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_reservations_expire_in_batches),
