@@ -91,7 +91,7 @@ static int make_ports(struct dataplane *dataplane, char error[static DATAPLANE_E
 {
 	const struct config *config = dataplane->config;
 	for (unsigned i = 0; i < config->dataplane.port_count; i++) {
-		struct port port = {0};
+		struct port port = {.sleeps = config->dataplane.idle == CONFIG_IDLE_SLEEP};
 		int result = port_make(
 			&port, &config->dataplane.ports[i], i, config->dataplane.workers, error);
 		if (result) {

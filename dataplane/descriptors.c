@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TUN_MAJOR = 10, TUN_MINOR = 200 }; // misc device net/tun
 
@@ -50,6 +51,14 @@ int descriptors_new(const struct descriptors *before, enum descriptor_kind kind,
 		if (!was_open(before, fd) && kind_of(fd) == kind)
 			return fd;
 	return -1;
+}
+
+bool descriptors_is_event(int fd)
+{
+	char path[32], target[32] = "";
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 &&
+	       strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
 void *descriptors_mapping(int socket, uint64_t offset, size_t *length)

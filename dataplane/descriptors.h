@@ -26,6 +26,9 @@ void descriptors_note(struct descriptors *descriptors);
 // none.
 int descriptors_new(const struct descriptors *before, enum descriptor_kind kind, int from);
 
+// Is it an eventfd?
+bool descriptors_is_event(int fd);
+
 // Where a socket's memory is mapped in this process: the mapping that begins at `offset` of it.
 // NULL: not mapped. *length: whole pages.
 void *descriptors_mapping(int socket, uint64_t offset, size_t *length);

@@ -33,14 +33,6 @@ void machine_ring_free(struct rte_ring *ring)
 	free(ring);
 }
 
-bool machine_has_input(const struct worker_machine *machine)
-{
-	for (unsigned i = 0; i < machine->dataplane->worker_count; i++)
-		if (machine->handed_in[i] && !rte_ring_empty(machine->handed_in[i]))
-			return true;
-	return !rte_ring_empty(machine->from_main) || !rte_ring_empty(machine->lane.to_worker);
-}
-
 static void drain_mbufs(struct rte_ring *ring)
 {
 	void *mbuf;
@@ -56,7 +48,7 @@ struct worker_machine *machine_create(struct dataplane *dataplane)
 		return NULL;
 	memset(machine, 0, sizeof(*machine));
 	machine->dataplane = dataplane;
-	machine->rest.bell.fd = -1;
+	machine->rest.bell.fd = machine->rest.timer = -1;
 	machine->punts = machine_ring_create("punts", MACHINE_PUNT_RING);
 	machine->kernel = machine_ring_create("kernel", MACHINE_KERNEL_RING);
 	machine->from_main = machine_ring_create("from_main", MACHINE_FROM_MAIN_RING);
@@ -86,6 +78,8 @@ void machine_free(struct worker_machine *machine)
 	command_lane_free(&machine->lane);
 	if (machine->rest.bell.fd >= 0)
 		close(machine->rest.bell.fd);
+	if (machine->rest.timer >= 0)
+		close(machine->rest.timer);
 	explicit_bzero(&machine->events, sizeof(machine->events));
 	free(machine);
 }

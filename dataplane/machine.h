@@ -19,6 +19,7 @@
 #include "dataplane/packet_ring.h"
 #include "dataplane/rest.h"
 #include "dataplane/umem.h"
+#include "dataplane/wake.h"
 #include "dataplane/worker.h"
 
 #include <stdatomic.h>
@@ -39,8 +40,8 @@ enum {
 struct machine_queue {
 	uint16_t port;
 	uint16_t queue;
-	bool vlan_reported;             // the driver strips VLAN tags: put them back into the frame
-	int receive_fd;                 // readable when packets wait; -1: the driver has none
+	bool vlan_reported; // the driver strips VLAN tags: put them back into the frame
+	struct wake wake;
 	struct umem umem;               // the AF_XDP socket's rings; absent for other drivers
 	struct packet_ring packet_ring; // the AF_PACKET socket's
 };
@@ -89,8 +90,13 @@ void machine_ring_free(struct rte_ring *ring);
 void machine_flush(struct worker *worker);
 void machine_flush_port(struct worker *worker, uint16_t port);
 
-// Is anything in the rings that this worker consumes?
-bool machine_has_input(const struct worker_machine *machine);
+// A turn had work: no rest.
+static inline void machine_disturb(struct worker_machine *machine)
+{
+	machine->rest.empty_turns = 0;
+	if (machine->rest.announced)
+		rest_wake(machine);
+}
 
 // The lcore's loop (rte_eal_remote_launch): runs until dataplane->stop.
 int worker_run(void *worker);

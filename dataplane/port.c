@@ -9,6 +9,7 @@
 #include "dataplane/descriptors.h"
 #include "dataplane/eal.h"
 #include "dataplane/interface.h"
+#include "dataplane/memif_ring.h"
 #include "dataplane/port_rings.h"
 #include "ebpf/load.h"
 
@@ -55,6 +56,11 @@ static int fail(char error[static PORT_ERROR_SIZE], const struct port *port, int
 	vsnprintf(error + length, PORT_ERROR_SIZE - (size_t)length, format, list);
 	va_end(list);
 	return result;
+}
+
+static void wake_by(struct wake *wake, int fd)
+{
+	*wake = (struct wake){.kind = fd < 0 ? WAKE_NONE : WAKE_DESCRIPTOR, .fd = fd};
 }
 
 static int fail_device(
@@ -238,7 +244,8 @@ static int make_device(struct port *port, unsigned index, char error[static PORT
 	if (port->config->type != CONFIG_PORT_AF_PACKET)
 		return 0;
 	for (uint16_t q = 0; q < port->queues; q++) {
-		port->receive_fd[q] = fd = descriptors_new(&before, DESCRIPTOR_PACKET, fd + 1);
+		fd = descriptors_new(&before, DESCRIPTOR_PACKET, fd + 1);
+		wake_by(&port->wake[q], fd);
 		if (packet_ring_find(&port->packet_ring[q], fd, port->frame_size, PACKET_FRAMES))
 			return fail(error, port, -ENOENT,
 				"the rings of the AF_PACKET socket were not found, so its frames "
@@ -255,7 +262,8 @@ int port_make(struct port *port, const struct config_port *config, unsigned inde
 	port->mtu = 1500;
 	port->counters = -1;
 	port->program_file = -1;
-	memset(port->receive_fd, 0xFF, sizeof(port->receive_fd)); // -1
+	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
+		wake_by(&port->wake[q], -1);
 	snprintf(port->name, sizeof(port->name), "%s:%.50s", type_names[config->type],
 		config->target);
 	if (port->queues == 0 && config->type != CONFIG_PORT_AF_XDP)
@@ -308,15 +316,27 @@ static int find_descriptor(struct port *port, uint16_t queue, const struct descr
 	struct rte_mempool *pool, char error[static PORT_ERROR_SIZE])
 {
 	if (port->config->type == CONFIG_PORT_TAP)
-		port->receive_fd[queue] = descriptors_new(before, DESCRIPTOR_TUN, 0);
+		wake_by(&port->wake[queue], descriptors_new(before, DESCRIPTOR_TUN, 0));
 	if (port->config->type != CONFIG_PORT_AF_XDP)
 		return 0;
-	port->receive_fd[queue] = descriptors_new(before, DESCRIPTOR_XDP, 0);
-	if (umem_find(&port->umem[queue], port->receive_fd[queue], pool) == 0)
+	int socket = descriptors_new(before, DESCRIPTOR_XDP, 0);
+	wake_by(&port->wake[queue], socket);
+	if (umem_find(&port->umem[queue], socket, pool) == 0)
 		return 0;
 	return fail(error, port, -ENOENT,
 		"the rings of the AF_XDP socket were not found, so its frames could not be wiped; "
 		"is /proc mounted?");
+}
+
+// Of the drivers that wake only whoever asks.
+static void find_interrupts(struct port *port, const struct rte_mempool *pool)
+{
+	for (uint16_t q = 0; port->sleeps && q < port->queues; q++)
+		if (port->config->type == CONFIG_PORT_PCI)
+			wake_find_interrupt(&port->wake[q], port->id, q);
+		else if (port->config->type == CONFIG_PORT_MEMIF &&
+			 memif_ring_known(port->id, q, pool))
+			port->wake[q] = (struct wake){.kind = WAKE_MEMIF, .fd = -1};
 }
 
 static int set_up_queues(
@@ -337,7 +357,14 @@ static int set_up_queues(
 		configuration.rx_adv_conf.rss_conf.rss_hf =
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
 	}
+	configuration.intr_conf.rxq = port->config->type == CONFIG_PORT_PCI && port->sleeps;
 	result = rte_eth_dev_configure(port->id, port->queues, port->queues, &configuration);
+	if (result && configuration.intr_conf.rxq) {
+		// A device without an interrupt for each queue; its worker naps.
+		configuration.intr_conf.rxq = 0;
+		result =
+			rte_eth_dev_configure(port->id, port->queues, port->queues, &configuration);
+	}
 	if (result)
 		return fail_device(error, port, result, "configuring its queues");
 	result = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &receive, &transmit);
@@ -402,6 +429,7 @@ int port_start(struct port *port, struct rte_mempool *pool, const struct steer_c
 	if (result)
 		return fail_device(error, port, result, "starting it");
 	port->started = true;
+	find_interrupts(port, pool);
 	if (port->config->type == CONFIG_PORT_TAP) {
 		result = part_tap_mac(port);
 		if (result)

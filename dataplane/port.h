@@ -6,6 +6,7 @@
 
 #include "dataplane/packet_ring.h"
 #include "dataplane/umem.h"
+#include "dataplane/wake.h"
 #include "ebpf/load.h"
 #include "lib/config/config.h"
 
@@ -29,10 +30,11 @@ struct port {
 	char driver[32];
 	uint16_t queues;
 	uint16_t queue_owner[PORT_QUEUES_MAX]; // worker; steering.c
-	int receive_fd[PORT_QUEUES_MAX];       // readable when packets wait, the driver's; -1: none
+	struct wake wake[PORT_QUEUES_MAX];
 	struct umem umem[PORT_QUEUES_MAX];
 	struct packet_ring packet_ring[PORT_QUEUES_MAX];
 	char kernel_interface[16]; // whose addresses and routes are this port's
+	bool sleeps;               // its workers may, so interrupts are of use
 	bool has_kernel;           // the kernel sees the port's other packets by itself
 	bool vlan_reported;        // the driver takes VLAN tags out of the frame
 	uint8_t mac[6];
@@ -44,7 +46,8 @@ struct port {
 	char program[STEER_PATH_SIZE];
 };
 
-// Makes the ethdev of one configured port. *port is zeroed by the caller. 0, or -errno and what to
+// Makes the ethdev of one configured port. *port is zeroed by the caller but for
+// `sleeps`. 0, or -errno and what to
 // do in error.
 int port_make(struct port *port, const struct config_port *config, unsigned index, unsigned workers,
 	char error[static PORT_ERROR_SIZE]);

@@ -25,7 +25,7 @@ static int add_queue(struct worker_machine *machine, const struct port *port, ui
 	entry->vlan_reported = port->vlan_reported;
 	entry->umem = port->umem[queue];
 	entry->packet_ring = port->packet_ring[queue];
-	entry->receive_fd = port->receive_fd[queue];
+	entry->wake = port->wake[queue];
 	struct machine_transmit *transmit = &machine->transmit[port->id];
 	if (!transmit->own) {
 		transmit->own = true;

@@ -143,7 +143,7 @@ int worker_run(void *argument)
 			machine->busy_cycles += now - last;
 		last = now;
 		if (turn(worker, now, &next_expiry)) {
-			rest_disturb(&machine->rest);
+			machine_disturb(machine);
 			launder_dirty(&machine->launder, now);
 			continue;
 		}

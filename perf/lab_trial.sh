@@ -7,9 +7,9 @@
 #
 # The generator has core 0, everything of the relay under test core 1. Neighbours are permanent on the relay's side: AF_XDP takes every frame at the ends, ARP too.
 set -euo pipefail
-export RELAY=$1
+export RELAY=$1 LAB_IDLE=${LAB_IDLE:-poll}
 shift
-export LAB_IDLE=poll LAB_COTURN_LINES=$'relay-threads=1\nno-software-attribute'
+export LAB_COTURN_LINES=$'relay-threads=1\nno-software-attribute'
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lab.d/lab.sh"
 lab_up >&2
 
