@@ -6,6 +6,7 @@
 #include "controlplane/dataplane_link.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,9 @@ enum {
 	TICK_MS = 1000,
 	// So that several whole datagrams wait in the kernel while the dataplane is busy.
 	SOCKET_BUFFER = 1024 * 1024,
+	// Deeper than any call below goes, GnuTLS included: what finished requests left on the
+	// stack is wiped too, once a turn.
+	STACK_WIPED = 16 * 1024,
 };
 
 struct dataplane_link {
@@ -200,8 +204,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		fail(link, DATAPLANE_LINK_CLOSED);
 		return;
 	}
-	if (events & UV_READABLE)
+	if (events & UV_READABLE) {
 		receive(link);
+		sodium_stackzero(STACK_WIPED);
+	}
 	if (link->fd >= 0 && (events & UV_WRITABLE))
 		send_waiting(link);
 }

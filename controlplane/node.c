@@ -12,6 +12,7 @@
 
 enum { TICK_LAST_MS = 1000 };
 
+// For what comes by the thousand there is the loop's own clock, which is read once a turn.
 static uint64_t now_ms(void)
 {
 	return uv_hrtime() / 1000000;
@@ -27,7 +28,7 @@ static uint64_t wall_s(void)
 static void install_answered(void *context, const struct dataplane_answer *answer)
 {
 	struct node *node = context;
-	turn_core_answer(node->core, answer->id, answer->result, now_ms());
+	turn_core_answer(node->core, answer->id, answer->result, uv_now(node->loop));
 }
 
 static uint32_t core_install(void *context, enum api_type type, const void *payload, uint32_t size)
@@ -217,7 +218,7 @@ static void link_is_down(void *context)
 static void link_punt(void *context, const struct api_punt *punt, const uint8_t *payload)
 {
 	struct node *node = context;
-	turn_core_punt(node->core, punt, payload, now_ms(), wall_s());
+	turn_core_punt(node->core, punt, payload, uv_now(node->loop), wall_s());
 }
 
 static void link_expired(void *context, const struct api_expired *expired)

@@ -6,6 +6,7 @@
 #include "dataplane/machine.h"
 #include "dataplane/worker.h"
 
+#include <rte_prefetch.h>
 #include <rte_ring.h>
 
 #include <errno.h>
@@ -60,7 +61,9 @@ struct command *command_completed(struct command_lane *lane)
 
 void command_release(struct command_lane *lane, struct command *command)
 {
-	explicit_bzero(command, offsetof(struct command, payload) + command->size);
+	// The worker has wiped what it was given; what it gave in return is left.
+	size_t payload = command->kind == COMMAND_SNAPSHOT ? command->size : 0;
+	explicit_bzero(command, offsetof(struct command, payload) + payload);
 	lane->free[lane->free_count++] = command;
 }
 
@@ -102,14 +105,16 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 unsigned command_execute(
 	struct worker *worker, struct command_lane *lane, uint64_t now, unsigned budget)
 {
-	unsigned count = 0;
-	void *command;
-	while (count < budget && rte_ring_sc_dequeue(lane->to_worker, &command) == 0) {
-		execute(worker, command, now);
-		int result = rte_ring_sp_enqueue(lane->to_main, command);
-		assert(result == 0);
-		(void)result;
-		count++;
+	struct command *commands[COMMAND_SLOTS];
+	unsigned count = rte_ring_sc_dequeue_burst(lane->to_worker, (void **)commands,
+		budget < COMMAND_SLOTS ? budget : COMMAND_SLOTS, NULL);
+	for (unsigned i = 0; i < count; i++) {
+		if (i + 1 < count)
+			rte_prefetch0(&commands[i + 1]->payload);
+		execute(worker, commands[i], now);
 	}
+	unsigned given = rte_ring_sp_enqueue_bulk(lane->to_main, (void **)commands, count, NULL);
+	assert(given == count);
+	(void)given;
 	return count;
 }

@@ -111,6 +111,14 @@ void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct head
 	};
 	uint16_t surplus = (uint16_t)(rte_pktmbuf_data_len(mbuf) - headers->payload_offset -
 				      headers->payload_length);
+	// Of padding behind the datagram nobody is told, so it is wiped here.
+	if (surplus)
+		memset(rte_pktmbuf_mtod_offset(
+			       mbuf, uint8_t *, headers->payload_offset + headers->payload_length),
+			0, surplus);
+	static_assert(sizeof(punt) >= RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) +
+					      HEADERS_IPV6_LENGTH + HEADERS_UDP_LENGTH,
+		"written over all headers: whoever wipes what the mbuf holds wipes them too");
 	if (mbuf->nb_segs != 1 || !rte_pktmbuf_adj(mbuf, headers->payload_offset) ||
 		rte_pktmbuf_trim(mbuf, surplus) != 0 || rte_pktmbuf_headroom(mbuf) < sizeof(punt)) {
 		worker_drop(worker, mbuf, DROP_no_mbuf);

@@ -22,6 +22,12 @@ void launder_mbuf(struct rte_mbuf *mbuf)
 	memset(mbuf->buf_addr, 0, mbuf->buf_len);
 }
 
+void launder_data(struct rte_mbuf *mbuf)
+{
+	memset(rte_mbuf_to_priv(mbuf), 0, rte_pktmbuf_priv_size(mbuf->pool));
+	memset(rte_pktmbuf_mtod(mbuf, void *), 0, rte_pktmbuf_data_len(mbuf));
+}
+
 // Not inlined: its array must lie where the callees of the caller had their frames.
 __attribute__((noinline)) void launder_stack(void)
 {

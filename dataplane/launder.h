@@ -60,3 +60,5 @@ void launder_stack(void);
 struct rte_mbuf;
 // Zeroes a buffer's data room and private area.
 void launder_mbuf(struct rte_mbuf *mbuf);
+// Zeroes what it holds now and the private area: enough for a packet that nobody cut short.
+void launder_data(struct rte_mbuf *mbuf);

@@ -128,9 +128,11 @@ static unsigned take_punts(struct serve *serve, struct worker_machine *machine)
 		if (control)
 			connection_event(control, API_PUNT, rte_pktmbuf_mtod(mbufs[i], void *),
 				rte_pktmbuf_data_len(mbufs[i]));
-		launder_mbuf(mbufs[i]);
-		rte_pktmbuf_free(mbufs[i]);
+		// The headers lay where struct api_punt is now (worker_punt).
+		launder_data(mbufs[i]);
 	}
+	if (count)
+		rte_pktmbuf_free_bulk(mbufs, count);
 	return count;
 }
 

@@ -14,6 +14,7 @@ struct authentication_user {
 	struct config_user user;
 	size_t name_length;
 	uint8_t hash[STUN_USERHASH_LENGTH];
+	struct stun_key md5, sha256; // made once; empty, so never right, where GnuTLS refuses
 };
 
 // Each entry: algorithm, length of parameters (0). RFC 8489 18.5.
@@ -50,6 +51,15 @@ static void prepare(const char *text, char *out, size_t size)
 	}
 }
 
+static void make_keys(struct authentication_user *entry, const char *realm)
+{
+	const char *password = entry->user.password;
+	stun_key_long_term(STUN_PASSWORD_MD5, entry->user.name, entry->name_length, realm, password,
+		strlen(password), &entry->md5);
+	stun_key_long_term(STUN_PASSWORD_SHA256, entry->user.name, entry->name_length, realm,
+		password, strlen(password), &entry->sha256);
+}
+
 int authentication_init(struct authentication *authentication, const struct config *config)
 {
 	*authentication = (struct authentication){.config = config};
@@ -68,6 +78,7 @@ int authentication_init(struct authentication *authentication, const struct conf
 		entry->name_length = strlen(entry->user.name);
 		stun_userhash(
 			entry->user.name, entry->name_length, config->turn.realm, entry->hash);
+		make_keys(entry, config->turn.realm);
 	}
 	qsort(authentication->users, authentication->user_count, sizeof(*authentication->users),
 		by_name);
@@ -228,7 +239,12 @@ static bool identify(const struct authentication *authentication,
 	if (user != NULL) {
 		attempt->name = user->user.name;
 		attempt->name_length = user->name_length;
-		return try_password(attempt, user->user.password, &result->key);
+		const struct stun_key *key =
+			attempt->algorithm == STUN_PASSWORD_MD5 ? &user->md5 : &user->sha256;
+		if (!integrity_holds(attempt->message, key))
+			return false;
+		result->key = *key;
+		return true;
 	}
 	uint64_t expiry;
 	if ((config->turn.auth & CONFIG_AUTH_REST) == 0 ||

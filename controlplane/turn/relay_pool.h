@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The relayed ports of one relay address. Every port of the range is free, allocated or reserved
 // (RFC 8656 7.2: the upper port of an EVEN-PORT pair, held for a token), and
-// allocated + reserved + free = range at any time. Ports are drawn uniformly by the system's
-// CSPRNG from what is free (RFC 6056: predictable relayed ports let strangers send in), in
+// allocated + reserved + free = range at any time. Ports are drawn uniformly by a CSPRNG
+// from what is free (RFC 6056: predictable relayed ports let strangers send in), in
 // constant time however full the pool is.
 //
 // Ports are kept as pairs (even, even + 1). A permutation of the pairs is grouped into four

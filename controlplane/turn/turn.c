@@ -22,12 +22,7 @@ static const uint16_t known_attributes[] = {STUN_MAPPED_ADDRESS, STUN_USERNAME,
 	STUN_REQUESTED_TRANSPORT, STUN_DONT_FRAGMENT, STUN_MESSAGE_INTEGRITY_SHA256,
 	STUN_PASSWORD_ALGORITHM, STUN_USERHASH, STUN_XOR_MAPPED_ADDRESS, STUN_RESERVATION_TOKEN};
 
-enum {
-	// Deeper than any call below a public function goes, GnuTLS included: what a finished
-	// request left on the stack is wiped too.
-	STACK_WIPED = 16 * 1024,
-	UNKNOWN_MAX = 16,
-};
+enum { UNKNOWN_MAX = 16 };
 
 struct turn_core *turn_core_create(const struct config *config, const struct turn_output *output)
 {
@@ -291,10 +286,11 @@ static void dispatch(struct turn_core *core, struct turn_call *call)
 	}
 }
 
-static void handle(struct turn_core *core, const struct api_punt *punt, const uint8_t *payload,
+void turn_core_punt(struct turn_core *core, const struct api_punt *punt, const uint8_t *payload,
 	uint64_t now_ms, uint64_t wall_s)
 {
 	struct stun_message message;
+	nonce_keys_advance(&core->authentication.nonces, now_ms);
 	if (stun_parse(payload, punt->length, &message) != 0) {
 		turn_count(core, TURN_COUNTER_malformed);
 		return;
@@ -324,15 +320,7 @@ static void handle(struct turn_core *core, const struct api_punt *punt, const ui
 	sodium_memzero(&call, sizeof(call));
 }
 
-void turn_core_punt(struct turn_core *core, const struct api_punt *punt, const uint8_t *payload,
-	uint64_t now_ms, uint64_t wall_s)
-{
-	nonce_keys_advance(&core->authentication.nonces, now_ms);
-	handle(core, punt, payload, now_ms, wall_s);
-	sodium_stackzero(STACK_WIPED);
-}
-
-static void answer(struct turn_core *core, uint32_t id, int result, uint64_t now_ms)
+void turn_core_answer(struct turn_core *core, uint32_t id, int result, uint64_t now_ms)
 {
 	struct turn_request request;
 	if (!turn_in_flight_take(&core->in_flight, id, &request))
@@ -357,12 +345,6 @@ static void answer(struct turn_core *core, uint32_t id, int result, uint64_t now
 		break;
 	}
 	sodium_memzero(&request, sizeof(request));
-}
-
-void turn_core_answer(struct turn_core *core, uint32_t id, int result, uint64_t now_ms)
-{
-	answer(core, id, result, now_ms);
-	sodium_stackzero(STACK_WIPED);
 }
 
 void turn_core_expired(struct turn_core *core, uint64_t allocation_id)

@@ -6,6 +6,10 @@
 #include "dataplane/stage/pass.h"
 #include "lib/wire/stun.h"
 
+#include <rte_prefetch.h>
+
+enum { LINES_AHEAD = 3 }; // cache lines of an authenticated request
+
 static uint32_t find(const struct pass *pass, unsigned at)
 {
 	const struct mappings *m = pass->burst.worker->mappings;
@@ -38,6 +42,10 @@ static void context_fill(
 void stage_punt(struct pass *pass)
 {
 	struct worker *worker = pass->burst.worker;
+	// The stages before have looked at the first line only.
+	for (unsigned i = 0; i < pass->punt.count; i++)
+		for (unsigned line = 1; line <= LINES_AHEAD; line++)
+			rte_prefetch0(pass_frame(pass, pass->punt.at[i]) + line * 64);
 	for (unsigned i = 0; i < pass->punt.count; i++) {
 		unsigned at = pass->punt.at[i];
 		const struct headers *h = &pass->burst.headers[at];

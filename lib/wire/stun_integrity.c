@@ -14,6 +14,7 @@
 enum {
 	ATTRIBUTE_HEADER_LENGTH = 4,
 	SHA1_LENGTH = 20,
+	SHA1_BLOCK = 64,
 	SHA256_LENGTH = 32,
 	SHA256_LENGTH_MINIMUM = 16,
 };
@@ -27,19 +28,64 @@ static void header_ending_at(const uint8_t *data, size_t end, uint8_t header[STU
 	header[3] = (uint8_t)body;
 }
 
+// HMAC is made of two plain hashes here (RFC 2104), on a handle that stays: a keyed handle of
+// GnuTLS costs more to make and to free than a STUN message costs to hash. What the handle keeps of
+// its last use is padding behind the inner digest. Lives as long as its thread.
+static gnutls_hash_hd_t sha1_handle(void)
+{
+	static _Thread_local gnutls_hash_hd_t handle;
+	if (handle == NULL && gnutls_hash_init(&handle, GNUTLS_DIG_SHA1) < 0)
+		handle = NULL;
+	return handle;
+}
+
+// sha1 is empty: gnutls_hash_output leaves it so.
+static int sha1_block_and(gnutls_hash_hd_t sha1, const uint8_t block[static SHA1_BLOCK],
+	const struct stun_span *parts, unsigned count, uint8_t out[SHA1_LENGTH])
+{
+	int failed = gnutls_hash(sha1, block, SHA1_BLOCK) < 0;
+	for (unsigned i = 0; i < count; i++)
+		failed |= gnutls_hash(sha1, parts[i].data, parts[i].length) < 0;
+	gnutls_hash_output(sha1, out);
+	return failed;
+}
+
+int stun_hmac_sha1(const void *key, size_t key_length, const struct stun_span *parts,
+	unsigned count, uint8_t out[static 20])
+{
+	gnutls_hash_hd_t sha1 = sha1_handle();
+	uint8_t inner[SHA1_BLOCK] = {0}, outer[SHA1_BLOCK];
+	if (sha1 == NULL)
+		return -EACCES;
+	int failed = 0;
+	if (key_length > sizeof(inner)) {
+		failed = gnutls_hash(sha1, key, key_length) < 0;
+		gnutls_hash_output(sha1, inner);
+	} else {
+		memcpy(inner, key, key_length);
+	}
+	for (unsigned i = 0; i < SHA1_BLOCK; i++) {
+		outer[i] = inner[i] ^ 0x5C;
+		inner[i] ^= 0x36;
+	}
+	failed |= sha1_block_and(sha1, inner, parts, count, out);
+	const struct stun_span digest = {out, SHA1_LENGTH};
+	failed |= sha1_block_and(sha1, outer, &digest, 1, out);
+	sodium_memzero(inner, sizeof(inner));
+	sodium_memzero(outer, sizeof(outer));
+	return failed ? -EACCES : 0;
+}
+
 static int mac_sha1(const uint8_t *data, size_t offset, size_t end, const struct stun_key *key,
 	uint8_t out[SHA1_LENGTH])
 {
 	uint8_t header[STUN_HEADER_LENGTH];
-	gnutls_hmac_hd_t hmac;
-	if (key->length == 0 ||
-		gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA1, key->bytes, key->length) < 0)
+	if (key->length == 0)
 		return -EACCES;
 	header_ending_at(data, end, header);
-	int failed = gnutls_hmac(hmac, header, sizeof(header)) < 0;
-	failed |= gnutls_hmac(hmac, data + STUN_HEADER_LENGTH, offset - STUN_HEADER_LENGTH) < 0;
-	gnutls_hmac_deinit(hmac, out);
-	return failed ? -EACCES : 0;
+	const struct stun_span parts[] = {
+		{header, sizeof(header)}, {data + STUN_HEADER_LENGTH, offset - STUN_HEADER_LENGTH}};
+	return stun_hmac_sha1(key->bytes, key->length, parts, 2, out);
 }
 
 static int mac_sha256(const uint8_t *data, size_t offset, size_t end, const struct stun_key *key,

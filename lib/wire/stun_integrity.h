@@ -40,6 +40,15 @@ void stun_rest_password(
 int stun_verify_integrity(const struct stun_message *m, const struct stun_key *key);
 int stun_verify_integrity_sha256(const struct stun_message *m, const struct stun_key *key);
 
+struct stun_span {
+	const void *data;
+	size_t length;
+};
+
+// HMAC-SHA1 over the parts one after the other. 0 or -EACCES: GnuTLS refuses SHA-1 (FIPS mode).
+int stun_hmac_sha1(const void *key, size_t key_length, const struct stun_span *parts,
+	unsigned count, uint8_t out[static 20]);
+
 // Adds the attribute over everything so far (the length field is set as the RFC says while
 // computing).
 void stun_add_integrity(struct stun_builder *b, const struct stun_key *key);

@@ -11,20 +11,28 @@
 #include <errno.h>
 #include <string.h>
 
-enum { MD5_LENGTH = 16, SHA1_LENGTH = 20, REST_PASSWORD_SIZE = 29 };
+enum { MD5_LENGTH = 16, MD5_BLOCK = 64, SHA1_LENGTH = 20, REST_PASSWORD_SIZE = 29 };
 
 static int key_md5(const char *username, size_t username_length, const char *realm,
 	const char *password, size_t password_length, struct stun_key *out)
 {
-	gnutls_hash_hd_t hash;
-	if (gnutls_hash_init(&hash, GNUTLS_DIG_MD5) < 0)
+	// Stays: making one costs more than hashing.
+	static _Thread_local gnutls_hash_hd_t hash;
+	if (hash == NULL && gnutls_hash_init(&hash, GNUTLS_DIG_MD5) < 0) {
+		hash = NULL;
 		return -ENOTSUP;
+	}
 	int failed = gnutls_hash(hash, username, username_length) < 0;
 	failed |= gnutls_hash(hash, ":", 1) < 0;
 	failed |= gnutls_hash(hash, realm, strlen(realm)) < 0;
 	failed |= gnutls_hash(hash, ":", 1) < 0;
 	failed |= gnutls_hash(hash, password, password_length) < 0;
-	gnutls_hash_deinit(hash, out->bytes);
+	gnutls_hash_output(hash, out->bytes);
+	// What the handle still holds of the password is written over.
+	static const uint8_t nothing[MD5_BLOCK];
+	uint8_t ignored[MD5_LENGTH];
+	failed |= gnutls_hash(hash, nothing, sizeof(nothing) - 1) < 0;
+	gnutls_hash_output(hash, ignored);
 	out->length = MD5_LENGTH;
 	if (failed)
 		stun_key_wipe(out);
@@ -83,8 +91,8 @@ void stun_rest_password(
 {
 	uint8_t digest[SHA1_LENGTH];
 	// A password nobody can know, should the MAC be refused: an empty one would be guessed.
-	if (gnutls_hmac_fast(
-		    GNUTLS_MAC_SHA1, secret, strlen(secret), username, username_length, digest) < 0)
+	const struct stun_span name = {username, username_length};
+	if (stun_hmac_sha1(secret, strlen(secret), &name, 1, digest) < 0)
 		randombytes_buf(digest, sizeof(digest));
 	sodium_bin2base64(
 		out, REST_PASSWORD_SIZE, digest, sizeof(digest), sodium_base64_VARIANT_ORIGINAL);
