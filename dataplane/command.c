@@ -97,6 +97,13 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 		install_end_all(worker);
 		command->result = 0;
 		break;
+	case COMMAND_SETTINGS: {
+		const struct command_settings *settings = (const void *)command->payload;
+		install_addresses(worker, settings->addresses);
+		rest_allow(&worker->machine->rest, settings->may_rest);
+		command->result = 0;
+		break;
+	}
 	}
 	if (command->kind != COMMAND_SNAPSHOT)
 		explicit_bzero(command->payload, command->size);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct node_addresses;
 struct rte_ring;
 struct worker;
 
@@ -22,6 +23,12 @@ enum command_kind {
 	COMMAND_SEND,        // API_PACKET_SEND
 	COMMAND_SNAPSHOT,    // fills payload with struct api_snapshot_item from `position` on
 	COMMAND_END_ALL,     // ends every allocation
+	COMMAND_SETTINGS,    // payload: struct command_settings
+};
+
+struct command_settings {
+	const struct node_addresses *addresses;
+	bool may_rest;
 };
 
 struct command {

@@ -174,7 +174,7 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	int socket = (int)rte_lcore_to_socket_id(eal->worker_lcores[id]);
 	worker->id = id;
 	worker->core = (uint16_t)eal->worker_cores[id];
-	worker->addresses = &dataplane->addresses;
+	worker->addresses = &dataplane->settings.slots[0];
 	worker->relay_ports = dataplane->relay_ports;
 	worker->next_hops = dataplane->next_hops;
 	worker->pool = dataplane->pool;
@@ -192,7 +192,7 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 static int make_tables(
 	struct dataplane *dataplane, const struct eal *eal, char error[static DATAPLANE_ERROR_SIZE])
 {
-	dataplane->relay_ports = relay_ports_create(&dataplane->addresses);
+	dataplane->relay_ports = relay_ports_create(&dataplane->settings.slots[0]);
 	dataplane->next_hops = next_hops_create();
 	int result = dataplane->relay_ports && dataplane->next_hops ? 0 : -ENOMEM;
 	for (uint16_t w = 0; result == 0 && w < dataplane->config->dataplane.workers; w++)
@@ -208,7 +208,7 @@ static int make_tables(
 
 static int start_ports(struct dataplane *dataplane, char error[static DATAPLANE_ERROR_SIZE])
 {
-	struct steer_config steer = what_is_ours(&dataplane->addresses);
+	struct steer_config steer = what_is_ours(&dataplane->settings.slots[0]);
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		struct port *port = &dataplane->ports[p];
 		int result = port_start(port, dataplane->pool, &steer, error);
@@ -227,7 +227,8 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 	dataplane->config = config;
 	dataplane->hugepages = eal->hugepages;
 	dataplane->started_ms = dataplane_now_ms();
-	take_addresses(&dataplane->addresses, config);
+	take_addresses(&dataplane->settings.slots[0], config);
+	dataplane->settings.may_rest = config->dataplane.idle == CONFIG_IDLE_SLEEP;
 	dataplane->guard_limits = take_limits(config);
 	if (getrandom(&dataplane->instance, sizeof(dataplane->instance), 0) !=
 			sizeof(dataplane->instance) ||

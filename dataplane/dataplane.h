@@ -27,9 +27,21 @@ struct drain {
 	uint64_t deadline_ms; // dataplane_now_ms clock
 };
 
+// What may change while the workers run (settings.h). main: rw
+struct settings {
+	// The workers use slots[current]; the other one is written only while pending is 0, when
+	// every worker has said that it uses the current one.
+	struct node_addresses slots[2];
+	unsigned current;
+	unsigned pending;    // workers that have not yet said so
+	bool may_rest;        // idle = sleep
+	uint64_t changed_ms; // when the range did; 0: no earlier range. dataplane_now_ms clock
+	uint64_t looked_ms;  // at who still has a port of the earlier range
+};
+
 struct dataplane {
-	const struct config *config;
-	struct node_addresses addresses;
+	const struct config *config; // as at start
+	struct settings settings;
 	struct rte_mempool *pool;
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops; // main: rw, workers: ro

@@ -16,6 +16,13 @@ static uint32_t deadline_of(const struct mappings *m, uint64_t now, uint32_t lif
 	return ticks_deadline(now, lifetime_ms, m->hz);
 }
 
+void install_addresses(struct worker *worker, const struct node_addresses *addresses)
+{
+	worker->addresses = addresses;
+	if (worker->mappings->addresses != NULL)
+		worker->mappings->addresses = addresses;
+}
+
 static int server_of(const struct worker *worker, const struct net_endpoint *server)
 {
 	const struct node_addresses *addresses = worker->addresses;

@@ -260,7 +260,7 @@ int port_make(struct port *port, const struct config_port *config, unsigned inde
 	port->config = config;
 	port->queues = config->queues;
 	port->mtu = 1500;
-	port->counters = -1;
+	port->steering = STEER_HANDLES_NONE;
 	port->program_file = -1;
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		wake_by(&port->wake[q], -1);
@@ -404,14 +404,13 @@ static int steer(
 	char foreign[STEER_NAME_SIZE] = "";
 	int result = 0;
 	if (port->config->type == CONFIG_PORT_AF_XDP)
-		result = steer_configure(port->config->target, config);
+		result = steer_configure(port->config->target, config, &port->steering);
 	else if (port->config->type == CONFIG_PORT_AF_PACKET)
-		result = steer_tc_attach(port->config->target, config, foreign);
+		result = steer_tc_attach(port->config->target, config, &port->steering, foreign);
 	else
 		return 0;
 	if (result < 0)
 		return fail_steer(error, port, result, foreign);
-	port->counters = result;
 	return 0;
 }
 
@@ -442,11 +441,11 @@ int port_start(struct port *port, struct rte_mempool *pool, const struct steer_c
 
 void port_close(struct port *port)
 {
-	if (port->config && port->config->type == CONFIG_PORT_AF_PACKET && port->counters >= 0)
+	if (!port->config)
+		return;
+	if (port->config->type == CONFIG_PORT_AF_PACKET && port->steering.settings >= 0)
 		steer_tc_detach(port->config->target);
-	if (port->counters >= 0)
-		close(port->counters);
-	port->counters = -1;
+	steer_handles_close(&port->steering);
 	if (port->program_file >= 0)
 		close(port->program_file);
 	port->program_file = -1;
@@ -456,6 +455,6 @@ void port_close(struct port *port)
 	if (port->made)
 		rte_eth_dev_close(port->id);
 	port->made = false;
-	if (port->config && port->config->type == CONFIG_PORT_RING)
+	if (port->config->type == CONFIG_PORT_RING)
 		port_rings_free(port->device);
 }

@@ -41,7 +41,7 @@ struct port {
 	uint16_t mtu;
 	uint32_t frame_size; // of AF_PACKET's rings
 	bool made, started;
-	int counters;     // steer_counters; -1: none
+	struct steer_handles steering;
 	int program_file; // open until the queues are set up; -1: none
 	char program[STEER_PATH_SIZE];
 };

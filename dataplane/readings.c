@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Answers to API_COUNTERS, API_PORTS, API_WORKERS and API_GAUGES: numbers without identity. Lists
-// are told from a position on, as far as there is room, and go on later. Main lcore, which reads
-// the workers' counters as they are.
+// Answers to API_COUNTERS, API_PORTS, API_WORKERS, API_GAUGES and API_CONFIG_KEYS: numbers without
+// identity. Lists are told from a position on, as far as there is room, and go on later. Main
+// lcore, which reads the workers' counters as they are.
 
 #include "dataplane/connection.h"
 
 #include "dataplane/dataplane.h"
 #include "ebpf/load.h"
+#include "lib/config/difference.h"
 
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
@@ -53,7 +54,8 @@ static void steering_counter(
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		uint64_t counters[STEER_COUNTERS];
 		const struct port *port = &dataplane->ports[p];
-		if (port->counters >= 0 && steer_counters(port->counters, counters) == 0)
+		if (port->steering.counters >= 0 &&
+			steer_counters(port->steering.counters, counters) == 0)
 			out->value += counters[index];
 	}
 	snprintf(out->name, sizeof(out->name), "steer_%s",
@@ -168,6 +170,25 @@ static bool steering_item(
 	return false;
 }
 
+// ---- the configuration ----
+
+static bool config_key_item(
+	const struct dataplane *dataplane, uint32_t position, struct api_config_key *out)
+{
+	unsigned key = 0, left = position;
+	for (;; key++) {
+		if (key == config_keys())
+			return false;
+		if ((config_key_restart(key) & CONFIG_RESTART_DATAPLANE) && left-- == 0)
+			break;
+	}
+	memset(out, 0, sizeof(*out));
+	snprintf(out->section, sizeof(out->section), "%s", config_key_section(key));
+	snprintf(out->name, sizeof(out->name), "%s", config_key_name(key));
+	config_key_digest(key, dataplane->config, dataplane->tag_key, out->digest);
+	return true;
+}
+
 void reading_continue(struct connection *connection)
 {
 	const struct dataplane *dataplane = connection->server->dataplane;
@@ -177,6 +198,7 @@ void reading_continue(struct connection *connection)
 		struct api_port port;
 		struct api_worker worker;
 		struct api_steering steering;
+		struct api_config_key key;
 	} item;
 	while (connection_room(connection) >= CONNECTION_ANSWER_RESERVE) {
 		bool more;
@@ -193,6 +215,10 @@ void reading_continue(struct connection *connection)
 		case API_STEERING:
 			more = steering_item(dataplane, stream->position, &item.steering);
 			size = sizeof(item.steering);
+			break;
+		case API_CONFIG_KEYS:
+			more = config_key_item(dataplane, stream->position, &item.key);
+			size = sizeof(item.key);
 			break;
 		default:
 			more = worker_item(dataplane, stream->position, &item.worker);

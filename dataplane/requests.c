@@ -7,6 +7,7 @@
 
 #include "dataplane/command.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,8 @@ static bool size_is_right(const struct api_frame *frame)
 	}
 	case API_DRAIN:
 		return frame->size == sizeof(struct api_drain);
+	case API_SETTINGS:
+		return frame->size == sizeof(struct api_settings);
 	case API_LINK_SET:
 		return frame->size == sizeof(struct api_link_set);
 	case API_LINK_DELETE:
@@ -59,6 +62,7 @@ static bool size_is_right(const struct api_frame *frame)
 	case API_WORKERS:
 	case API_GAUGES:
 	case API_STEERING:
+	case API_CONFIG_KEYS:
 		return frame->size == 0;
 	default:
 		return false; // unknown, or an event
@@ -67,7 +71,7 @@ static bool size_is_right(const struct api_frame *frame)
 
 static bool needs_control(uint32_t type)
 {
-	return type < API_COUNTERS;
+	return type < API_COUNTERS || (type >= API_SETTINGS && type < API_STEERING);
 }
 
 static int answer(struct connection *connection, const struct api_frame *frame, int result)
@@ -236,7 +240,8 @@ void connection_completed(struct connection *connection, const struct command *c
 	connection->outstanding--;
 	if (command->kind == COMMAND_SNAPSHOT)
 		snapshot_completed(connection, command);
-	else
+	else if (command->kind != COMMAND_SETTINGS ||
+		 connection->server->dataplane->settings.pending == 0)
 		connection_append_result(connection, command->id, command->type, command->result);
 }
 
@@ -253,6 +258,21 @@ static int drain(struct dataplane *dataplane, const struct api_frame *frame)
 		.has_deadline = drain.on && drain.deadline_ms != UINT32_MAX,
 		.deadline_ms = dataplane_now_ms() + drain.deadline_ms,
 	};
+	return 0;
+}
+
+// The last of the workers answers it (connection_completed).
+static int settings(struct connection *connection, const struct api_frame *frame)
+{
+	struct dataplane *dataplane = connection->server->dataplane;
+	struct api_settings in;
+	memcpy(&in, frame->payload, sizeof(in));
+	int result = settings_set(dataplane, &in, connection->serial, frame->header.id);
+	if (result == -EAGAIN)
+		return result;
+	if (result <= 0)
+		return answer(connection, frame, result);
+	connection->outstanding += dataplane->settings.pending;
 	return 0;
 }
 
@@ -317,6 +337,7 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 	case API_PORTS:
 	case API_WORKERS:
 	case API_STEERING:
+	case API_CONFIG_KEYS:
 		connection->stream =
 			(struct connection_stream){.id = frame->header.id, .type = type};
 		if (type == API_SNAPSHOT)
@@ -329,6 +350,8 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 		return 0;
 	case API_DRAIN:
 		return answer(connection, frame, drain(dataplane, frame));
+	case API_SETTINGS:
+		return settings(connection, frame);
 	default:
 		return answer(connection, frame, routing(dataplane->next_hops, frame));
 	}

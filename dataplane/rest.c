@@ -23,7 +23,7 @@ int rest_arrange(struct worker_machine *machine, bool may_rest)
 {
 	struct rest *rest = &machine->rest;
 	rest->may_rest = may_rest;
-	rest->may_sleep = may_rest;
+	rest->may_sleep = true;
 	rest->bell.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	rest->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (rest->bell.fd < 0 || rest->timer < 0)
@@ -37,6 +37,11 @@ int rest_arrange(struct worker_machine *machine, bool may_rest)
 		if (machine->queues[i].wake.kind == WAKE_NONE)
 			rest->may_sleep = false;
 	return 0;
+}
+
+void rest_allow(struct rest *rest, bool may_rest)
+{
+	rest->may_rest = may_rest;
 }
 
 static void nap(unsigned naps)

@@ -47,6 +47,9 @@ struct rest {
 
 // Before the workers start. 0 or -errno.
 int rest_arrange(struct worker_machine *machine, bool may_rest);
+// From now on with or without rest. Ports that were started with idle = poll may have been set up
+// without a way to wake somebody: then it naps.
+void rest_allow(struct rest *rest, bool may_rest);
 // A turn had none.
 void rest_take(struct worker *worker);
 // Takes the announcement back.

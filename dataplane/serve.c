@@ -5,6 +5,7 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/exception.h"
+#include "dataplane/settings.h"
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -99,8 +100,9 @@ bool serve_interrupted(struct serve *serve)
 	bool stop = false;
 	while (read(serve->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			fputs("relay-dataplane: SIGHUP is ignored: the configuration is read at "
-			      "start only\n",
+			fputs("relay-dataplane: SIGHUP is ignored: relay-controlplane tells what "
+			      "may "
+			      "change while we run (relayctl reload)\n",
 				stderr);
 		else
 			stop = true;
@@ -175,6 +177,8 @@ static unsigned take_commands(struct serve *serve, struct worker_machine *machin
 	struct command *command;
 	unsigned count = 0;
 	while ((command = command_completed(&machine->lane)) != NULL) {
+		if (command->kind == COMMAND_SETTINGS)
+			settings_reported(serve->dataplane);
 		struct connection *connection =
 			command->connection ? socket_connection(&serve->api, command->connection)
 					    : NULL;
@@ -289,6 +293,7 @@ void serve_run(struct serve *serve)
 				return;
 		work += take_all(serve);
 		end_all(dataplane);
+		settings_tick(dataplane);
 		socket_work(&serve->api);
 	}
 }

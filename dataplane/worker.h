@@ -24,7 +24,9 @@ enum {
 	PORTS_MAX = 16,
 };
 
-// What all workers know of the node's addresses. Written once before workers start; ro afterwards.
+// What all workers know of the node's addresses. There are two: main fills the one that no worker
+// uses, and each worker turns to it between two bursts (settings.h). Only the relayed ports and
+// channel_last ever differ.
 struct node_addresses {
 	struct net_address listen[16];
 	unsigned listen_count;
@@ -37,7 +39,7 @@ struct node_addresses {
 struct worker {
 	uint16_t id;
 	uint16_t core;
-	const struct node_addresses *addresses;
+	const struct node_addresses *addresses; // worker: rw, main: rw before it runs
 	struct mappings *mappings;
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops;
@@ -91,6 +93,8 @@ void pipeline_held(struct worker *worker, uint64_t now);
 // was checked against type already. 0 or -errno as messages.h says.
 int install_execute(
 	struct worker *worker, uint32_t type, const void *payload, uint32_t size, uint64_t now);
+// Turns to other addresses (settings.h), between two bursts.
+void install_addresses(struct worker *worker, const struct node_addresses *addresses);
 // Ends every allocation and wipes it (drain deadline). Makes no expired events.
 void install_end_all(struct worker *worker);
 // Looks at a bounded number of entries and ends those whose time has come. Returns how many it

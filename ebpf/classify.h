@@ -118,7 +118,8 @@ static __always_inline bool address_listed(const struct steer_address *address)
 
 static __always_inline bool port_relayed(const struct steer_settings *settings, __u16 port)
 {
-	return port >= settings->relay_first && port <= settings->relay_last;
+	return (port >= settings->relay_first && port <= settings->relay_last) ||
+	       (port >= settings->earlier_first && port <= settings->earlier_last);
 }
 
 // cursor: at the UDP header. length: bytes the IP header promises from there on.

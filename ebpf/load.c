@@ -178,23 +178,23 @@ static int program_open(int ifindex)
 	return error ? error : fd;
 }
 
-int steer_configure(const char *ifname, const struct steer_config *config)
+int steer_configure(
+	const char *ifname, const struct steer_config *config, struct steer_handles *handles)
 {
 	struct steer_prints prints = steer_prints_silence();
 	struct steer_maps maps;
 	int ifindex = interface_index(ifname);
 	int result = ifindex < 0 ? ifindex : program_open(ifindex);
 
+	*handles = STEER_HANDLES_NONE;
 	if (result >= 0) {
 		int program = result;
 		result = steer_maps_open(program, &maps);
 		close(program);
 		if (!result) {
 			result = steer_maps_fill(&maps, config);
-			if (!result) {
-				result = maps.counters;
-				maps.counters = -1;
-			}
+			if (!result)
+				*handles = steer_maps_keep(&maps);
 			steer_maps_close(&maps);
 		}
 	}

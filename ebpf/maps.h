@@ -48,8 +48,11 @@ struct steer_settings {
 	__u16 alternate_port;
 	__u16 relay_first; // inclusive
 	__u16 relay_last;  // inclusive
+	// Relayed ports of before that are in use still; the same range where there are none.
+	__u16 earlier_first;
+	__u16 earlier_last;
 };
-_Static_assert(sizeof(struct steer_settings) == 12, "value of a map");
+_Static_assert(sizeof(struct steer_settings) == 16, "value of a map");
 
 // Key of STEER_ADDRESSES_MAP, laid out as struct net_address: network order, IPv4 in the first
 // four bytes and zeros behind. The value is one byte without a meaning.

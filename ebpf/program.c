@@ -111,6 +111,20 @@ void steer_maps_close(struct steer_maps *maps)
 	descriptor_close(&maps->sockets);
 }
 
+struct steer_handles steer_maps_keep(struct steer_maps *maps)
+{
+	struct steer_handles handles = {.counters = maps->counters, .settings = maps->settings};
+
+	maps->counters = maps->settings = -1;
+	return handles;
+}
+
+void steer_handles_close(struct steer_handles *handles)
+{
+	descriptor_close(&handles->counters);
+	descriptor_close(&handles->settings);
+}
+
 static bool config_valid(const struct steer_config *config)
 {
 	if (config->address_count < 1 || config->address_count > STEER_ADDRESSES_MAX)
@@ -185,6 +199,8 @@ int steer_maps_fill(const struct steer_maps *maps, const struct steer_config *co
 								 : config->listen_port,
 			.relay_first = config->relay_first,
 			.relay_last = config->relay_last,
+			.earlier_first = config->relay_first,
+			.earlier_last = config->relay_last,
 		};
 	uint32_t key = 0;
 	int error = bpf_map_lookup_elem(maps->settings, &key, &now);
@@ -200,6 +216,42 @@ int steer_maps_fill(const struct steer_maps *maps, const struct steer_config *co
 		error = addresses_add(maps->addresses, config);
 	if (!error)
 		error = settings_write(maps->settings, &wanted);
+	return error;
+}
+
+static __u16 lower(__u16 a, __u16 b)
+{
+	return a < b ? a : b;
+}
+
+static __u16 higher(__u16 a, __u16 b)
+{
+	return a > b ? a : b;
+}
+
+// A reader may see half of an update, though never half of a bound. So the earlier range grows over
+// the old and the new one first, then the other range moves under its cover, then it shrinks: what
+// is to remain is in one of the two whatever mixture of old and new bounds is read.
+int steer_relay_ports(const struct steer_handles *handles, uint16_t first, uint16_t last,
+	uint16_t earlier_first, uint16_t earlier_last)
+{
+	struct steer_settings settings;
+	uint32_t key = 0;
+	int error = bpf_map_lookup_elem(handles->settings, &key, &settings);
+
+	if (error)
+		return error;
+	settings.earlier_first = lower(settings.earlier_first, earlier_first);
+	settings.earlier_last = higher(settings.earlier_last, earlier_last);
+	error = settings_write(handles->settings, &settings);
+	settings.relay_first = first;
+	settings.relay_last = last;
+	if (!error)
+		error = settings_write(handles->settings, &settings);
+	settings.earlier_first = earlier_first;
+	settings.earlier_last = earlier_last;
+	if (!error)
+		error = settings_write(handles->settings, &settings);
 	return error;
 }
 

@@ -28,6 +28,8 @@ int steer_program_name(uint32_t id, char name[static STEER_NAME_SIZE]);
 // missing: then it is not ours. On success steer_maps_close is the caller's.
 int steer_maps_open(int program_fd, struct steer_maps *maps);
 void steer_maps_close(struct steer_maps *maps);
+// Takes out what outlives steer_maps_close.
+struct steer_handles steer_maps_keep(struct steer_maps *maps);
 
 // Writes config into the maps; -EINVAL as documented for steer_configure.
 int steer_maps_fill(const struct steer_maps *maps, const struct steer_config *config);

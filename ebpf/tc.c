@@ -66,7 +66,7 @@ static int filter_query(const struct bpf_tc_hook *hook, char foreign[static STEE
 }
 
 static int filter_attach(const struct bpf_tc_hook *hook, struct bpf_object *object,
-	const struct steer_config *config, uint32_t flags)
+	const struct steer_config *config, uint32_t flags, struct steer_handles *handles)
 {
 	struct bpf_program *program = bpf_object__find_program_by_name(object, STEER_TC_PROGRAM);
 	struct steer_maps maps;
@@ -84,16 +84,14 @@ static int filter_attach(const struct bpf_tc_hook *hook, struct bpf_object *obje
 		if (!result)
 			ours_note(hook->ifindex, opts.prog_id);
 	}
-	if (!result) {
-		result = maps.counters;
-		maps.counters = -1;
-	}
+	if (!result)
+		*handles = steer_maps_keep(&maps);
 	steer_maps_close(&maps);
 	return result;
 }
 
 static int object_attach(struct bpf_tc_hook *hook, const struct steer_config *config,
-	char foreign[static STEER_NAME_SIZE])
+	struct steer_handles *handles, char foreign[static STEER_NAME_SIZE])
 {
 	int result = bpf_tc_hook_create(hook);
 
@@ -109,22 +107,23 @@ static int object_attach(struct bpf_tc_hook *hook, const struct steer_config *co
 		return -errno;
 	result = bpf_object__load(object);
 	if (!result)
-		result = filter_attach(hook, object, config, flags);
+		result = filter_attach(hook, object, config, flags, handles);
 	bpf_object__close(object);
 	return result;
 }
 
-int steer_tc_attach(
-	const char *ifname, const struct steer_config *config, char foreign[static STEER_NAME_SIZE])
+int steer_tc_attach(const char *ifname, const struct steer_config *config,
+	struct steer_handles *handles, char foreign[static STEER_NAME_SIZE])
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(ifname),
 		.attach_point = BPF_TC_INGRESS);
 
 	memset(foreign, 0, STEER_NAME_SIZE);
+	*handles = STEER_HANDLES_NONE;
 	if (!hook.ifindex)
 		return -ENODEV;
 	struct steer_prints prints = steer_prints_silence();
-	int result = object_attach(&hook, config, foreign);
+	int result = object_attach(&hook, config, handles, foreign);
 	steer_prints_restore(prints);
 	return result;
 }

@@ -58,6 +58,9 @@ enum api_type {
 	API_EXPIRED,
 	API_NEIGHBOUR_WANTED,
 	API_RESYNC, // events were lost: take a snapshot
+	// configuration; control role only
+	API_SETTINGS = 96, // answered once all workers go by it
+	API_CONFIG_KEYS,   // stream of api_config_key
 	// reading; any role
 	API_STEERING = 104, // stream of api_steering
 };
@@ -186,6 +189,28 @@ struct api_drain {
 	uint32_t deadline_ms; // when live ones are ended and wiped; UINT32_MAX: never; 0: now
 };
 static_assert(sizeof(struct api_drain) == 8, "wire");
+
+// What of the configuration may change while the dataplane runs. The control plane sends it with
+// every connection and when its configuration changes, so that both agree whichever was started
+// last. Live mappings are not touched: relayed ports outside of a new range are served as long as
+// an allocation has one, and so are channel numbers above a new channel_last. -EINVAL: a range that
+// is none or holds a port we listen on; -EADDRINUSE: allocations on an earlier range live still,
+// and no range that holds both earlier ones keeps clear of our ports.
+struct api_settings {
+	uint16_t relay_first, relay_last; // inclusive
+	uint16_t channel_last;            // highest channel number clients may bind
+	uint16_t idle;                    // enum config_idle
+};
+static_assert(sizeof(struct api_settings) == 8, "wire");
+
+// A key that the dataplane takes from its file at start only: a keyed hash (under tag_key) of the
+// value it runs with, lib/config/difference.h. Text is terminated.
+struct api_config_key {
+	char section[16];
+	char name[24];
+	uint8_t digest[16];
+};
+static_assert(sizeof(struct api_config_key) == 56, "wire");
 
 struct api_snapshot_item {
 	uint64_t allocation_id;

@@ -22,24 +22,39 @@ struct relay_port_owner {
 	uint32_t generation; // of the allocation
 };
 
-// Port `p` of listen address `a` is words[a * count + p - first].
+// Port `p` of listen address `a` is words[a << 16 | p]: there is a word for every port, so that the
+// range may change while allocations live. Memory that is never touched is never taken.
+//
+// Two ranges are relayed ports: the configured one, from which new allocations come, and an earlier
+// one whose allocations have not ended yet (the same twice when there is none). One word holds
+// both, so that a worker sees one state or the next and nothing between:
+// first (16) | last - first (16) of the configured range, then of the earlier one, from the bottom.
 struct relay_ports {
-	uint16_t first, last;
-	uint32_t count;
+	_Atomic uint64_t ranges; // main: rw, workers: ro
 	unsigned addresses;
-	_Atomic uint64_t *words; // workers: rw
+	_Atomic uint64_t *words; // workers: rw, main: ro
 };
+
+struct relay_range {
+	uint16_t first, last; // inclusive
+};
+
+enum { RELAY_PORTS_EACH = 1 << 16 };
 
 static inline _Atomic uint64_t *relay_ports_word(
 	const struct relay_ports *ports, unsigned address, uint16_t port)
 {
-	return &ports->words[(size_t)address * ports->count + (size_t)(port - ports->first)];
+	return &ports->words[(size_t)address * RELAY_PORTS_EACH + port];
 }
 
+// A port in neither range is somebody else's, whatever its word says.
 static inline bool relay_ports_contains(
 	const struct relay_ports *ports, unsigned address, uint16_t port)
 {
-	return address < ports->addresses && port >= ports->first && port <= ports->last;
+	uint64_t r = atomic_load_explicit(&ports->ranges, memory_order_relaxed);
+	bool now = (uint16_t)(port - (uint16_t)r) <= (uint16_t)(r >> 16);
+	bool earlier = (uint16_t)(port - (uint16_t)(r >> 32)) <= (uint16_t)(r >> 48);
+	return address < ports->addresses && (now | earlier);
 }
 
 // 1 | worker (7) | slot (24) | generation (32), from the top.
@@ -63,9 +78,18 @@ static inline bool relay_ports_find(const struct relay_ports *ports, unsigned ad
 	return true;
 }
 
-// 0; -EADDRINUSE; -EINVAL address or port outside the configured ones.
+// Main lcore: which ports are relayed from now on.
+void relay_ports_set(struct relay_ports *ports, const struct relay_range *now,
+	const struct relay_range *earlier);
+void relay_ports_ranges(
+	const struct relay_ports *ports, struct relay_range *now, struct relay_range *earlier);
+// Any thread. Whether a port of `range` that lies outside of `but` has an owner.
+bool relay_ports_owned(const struct relay_ports *ports, const struct relay_range *range,
+	const struct relay_range *but);
+
+// 0; -EADDRINUSE; -EINVAL address or port outside of both ranges.
 int relay_ports_claim(struct relay_ports *ports, unsigned address, uint16_t port,
 	const struct relay_port_owner *owner);
-// Clears the word if it is this owner's.
+// Clears the word if it is this owner's, whatever the ranges are by now.
 void relay_ports_release(struct relay_ports *ports, unsigned address, uint16_t port,
 	const struct relay_port_owner *owner);

@@ -4,6 +4,7 @@
 // then. Input: steps of one action byte, and for datagrams a 16-bit length and that many bytes.
 // wrap: install_execute
 // wrap: install_end_all
+// wrap: install_addresses
 // wrap: pipeline_send
 // wrap: mappings_snapshot
 // wrap: mappings_usage
@@ -18,6 +19,8 @@
 
 #include "dataplane/connection.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/settings.h"
+#include "dataplane/table/relay_ports.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +81,19 @@ void __wrap_install_end_all(struct worker *worker);
 void __wrap_install_end_all(struct worker *worker)
 {
 	(void)worker;
+}
+
+// Whatever a peer asks for, clients' packets stay clients'.
+void __wrap_install_addresses(struct worker *worker, const struct node_addresses *addresses);
+void __wrap_install_addresses(struct worker *worker, const struct node_addresses *addresses)
+{
+	const struct relay_ports *ports = worker->machine->dataplane->relay_ports;
+	CHECK(addresses->relay_first <= addresses->relay_last);
+	CHECK(!relay_ports_contains(ports, 0, addresses->port));
+	CHECK(!relay_ports_contains(ports, 0, addresses->alternate_port));
+	CHECK(relay_ports_contains(ports, 0, addresses->relay_first));
+	CHECK(relay_ports_contains(ports, 0, addresses->relay_last));
+	worker->addresses = addresses;
 }
 
 int __wrap_pipeline_send(struct worker *worker, const struct api_packet_send *send,
@@ -177,6 +193,7 @@ int __wrap_next_hops_neighbour_delete(
 
 static struct config config;
 static struct dataplane dataplane;
+static struct relay_ports ports;
 static struct api_server server;
 static bool holder_alive;
 
@@ -192,6 +209,19 @@ static void make_dataplane(void)
 		return;
 	config.dataplane.mappings = 16;
 	dataplane.config = &config;
+	dataplane.settings.slots[0] = (struct node_addresses){.listen_count = 1,
+		.port = 3478,
+		.alternate_port = 3479,
+		.relay_first = 50000,
+		.relay_last = 50099,
+		.channel_last = 0x4FFF};
+	const struct relay_range range = {50000, 50099};
+	ports.addresses = 1;
+	ports.words = calloc(RELAY_PORTS_EACH, sizeof(*ports.words));
+	CHECK(ports.words);
+	ports.words[50001] = 1; // somebody's
+	relay_ports_set(&ports, &range, &range);
+	dataplane.relay_ports = &ports;
 	for (uint16_t w = 0; w < WORKERS; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
 		memset(worker, 0, sizeof(*worker));
@@ -212,6 +242,8 @@ static unsigned work(unsigned budget)
 		struct command *command;
 		count += command_execute(worker, &worker->machine->lane, 0, budget);
 		while ((command = command_completed(&worker->machine->lane)) != NULL) {
+			if (command->kind == COMMAND_SETTINGS)
+				settings_reported(&dataplane);
 			for (unsigned i = 0; i < server.count; i++)
 				if (server.connections[i]->serial == command->connection)
 					connection_completed(server.connections[i], command);
@@ -315,6 +347,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned w = 0; w < WORKERS; w++)
 		CHECK(dataplane.workers[w]->machine->lane.free_count == COMMAND_SLOTS);
+	CHECK(dataplane.settings.pending == 0);
 	connection_free(peers[0]);
 	connection_free(peers[1]);
 	CHECK(server.count == 0 && server.control == NULL);

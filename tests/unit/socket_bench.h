@@ -5,6 +5,7 @@
 
 #include "dataplane/connection.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/settings.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -80,6 +81,8 @@ static inline unsigned bench_work(unsigned budget)
 		struct command *command;
 		count += command_execute(worker, &worker->machine->lane, 0, budget);
 		while ((command = command_completed(&worker->machine->lane)) != NULL) {
+			if (command->kind == COMMAND_SETTINGS)
+				settings_reported(&bench->dataplane);
 			for (unsigned i = 0; i < bench->server.count; i++)
 				if (bench->server.connections[i]->serial == command->connection)
 					connection_completed(bench->server.connections[i], command);

@@ -69,6 +69,44 @@ static void outside(void **state)
 	assert_false(relay_ports_contains(ports, 0xFF, 50000));
 }
 
+// Two ranges at a time; words of ports outside of both stay, and their owner can release them.
+static void ranges_move(void **state)
+{
+	(void)state;
+	struct relay_port_owner owner = {0, 0, 0}, found;
+	const struct relay_range first = {50000, 50009}, second = {65535, 65535},
+				 third = {1, 65535};
+	struct relay_range now, earlier;
+	assert_int_equal(relay_ports_claim(ports, 0, 50009, &owner), 0);
+	relay_ports_set(ports, &second, &first);
+	relay_ports_ranges(ports, &now, &earlier);
+	assert_int_equal(now.first, 65535);
+	assert_int_equal(earlier.last, 50009);
+	assert_true(relay_ports_contains(ports, 1, 65535));
+	assert_true(relay_ports_contains(ports, 1, 50000));
+	assert_false(relay_ports_contains(ports, 1, 50010));
+	assert_false(relay_ports_contains(ports, 1, 65534));
+	assert_false(relay_ports_contains(ports, 1, 0));
+	assert_false(relay_ports_contains(ports, 2, 50000));
+	assert_true(relay_ports_owned(ports, &first, &second));
+	assert_false(relay_ports_owned(ports, &first, &first));
+	assert_false(relay_ports_owned(ports, &second, &first));
+	relay_ports_set(ports, &second, &second);
+	assert_false(relay_ports_contains(ports, 0, 50009));
+	relay_ports_release(ports, 0, 50009, &owner);
+	assert_false(relay_ports_owned(ports, &third, &second));
+	relay_ports_set(ports, &third, &third);
+	assert_false(relay_ports_contains(ports, 0, 0));
+	assert_int_equal(relay_ports_claim(ports, 0, 65535, &owner), 0);
+	assert_int_equal(relay_ports_claim(ports, 1, 65535, &owner), 0);
+	assert_int_equal(relay_ports_claim(ports, 0, 1, &owner), 0);
+	assert_true(relay_ports_find(ports, 0, 1, &found));
+	assert_false(relay_ports_find(ports, 1, 1, &found));
+	relay_ports_ranges(ports, &now, &earlier);
+	assert_int_equal(now.first, 1);
+	assert_int_equal(now.last, 65535);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -82,6 +120,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(claim_find_release, open_ports, close_ports),
 		cmocka_unit_test_setup_teardown(one_owner, open_ports, close_ports),
 		cmocka_unit_test_setup_teardown(outside, open_ports, close_ports),
+		cmocka_unit_test_setup_teardown(ranges_move, open_ports, close_ports),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -354,6 +354,57 @@ static void another_configuration_replaces_the_first(void **state)
 	}
 }
 
+// Relayed ports of before stay the relay's until they are given up.
+static void relayed_ports_move_while_it_works(void **state)
+{
+	struct bench *bench = *state;
+	static const struct {
+		uint16_t first, last, earlier_first, earlier_last;
+		bool old_port, new_port;
+	} steps[] = {
+		{2000, 2001, FIRST, LAST, true, true},
+		{2000, 2001, 2000, 2001, false, true},
+		{FIRST, LAST, 2000, 2001, true, true},
+		{FIRST, LAST, FIRST, LAST, true, false},
+	};
+	struct steer_handles xdp = {-1, bench->xdp_maps.settings};
+	struct steer_handles tc = {-1, bench->tc_maps.settings};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const struct steer_handles *both[] = {&xdp, &tc};
+		for (int k = 0; k < 2; k++)
+			assert_return_code(steer_relay_ports(both[k], steps[i].first, steps[i].last,
+						   steps[i].earlier_first, steps[i].earlier_last),
+				0);
+		const struct fixture now[] = {
+			{.name = "old port",
+				.expected =
+					steps[i].old_port ? STEER_TAKE_PEER : STEER_PASS_OTHER_PORT,
+				.family = 4,
+				.port = LAST},
+			{.name = "new port",
+				.expected =
+					steps[i].new_port ? STEER_TAKE_PEER : STEER_PASS_OTHER_PORT,
+				.family = 6,
+				.port = 2001},
+			{.name = "between",
+				.expected = STEER_PASS_OTHER_PORT,
+				.family = 4,
+				.port = 2002},
+			{.name = "client",
+				.expected = STEER_TAKE_CLIENT,
+				.family = 4,
+				.port = LISTEN},
+		};
+		for (size_t f = 0; f < sizeof(now) / sizeof(now[0]); f++) {
+			struct frame frame = frame_of(&now[f]);
+			expect(bench, &frame, now[f].expected, now[f].name);
+		}
+	}
+	xdp.settings = -1;
+	assert_true(steer_relay_ports(&xdp, 1, 2, 1, 2) < 0);
+}
+
 // An IPv4 address and an IPv6 address of the same bytes are two.
 static void families_are_not_mixed_up(void **state)
 {
@@ -440,6 +491,7 @@ int main(void)
 		CONFIGURED(changed_bytes_leave_both_programs_of_one_mind),
 		CONFIGURED(without_a_socket_the_relays_frames_pass),
 		CONFIGURED(another_configuration_replaces_the_first),
+		CONFIGURED(relayed_ports_move_while_it_works),
 		CONFIGURED(families_are_not_mixed_up),
 		CONFIGURED(a_full_list_can_be_replaced_by_another),
 		CONFIGURED(a_wrong_configuration_is_refused),

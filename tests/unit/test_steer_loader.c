@@ -63,6 +63,8 @@ static int mounts_make(void **state)
 	return mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
 }
 
+static struct steer_handles handles;
+
 static struct steer_config config_one(enum who who)
 {
 	return (struct steer_config){
@@ -155,10 +157,10 @@ static void an_empty_interface_is_left_alone(void **state)
 	(void)state;
 	assert_int_equal(steer_detach_stale(PORT, foreign), 0);
 	assert_string_equal(foreign, "");
-	assert_int_equal(steer_configure(PORT, &config), -ENOENT);
+	assert_int_equal(steer_configure(PORT, &config, &handles), -ENOENT);
 	assert_int_equal(steer_detach_stale("nothere", foreign), -ENODEV);
-	assert_int_equal(steer_configure("nothere", &config), -ENODEV);
-	assert_int_equal(steer_tc_attach("nothere", &config, foreign), -ENODEV);
+	assert_int_equal(steer_configure("nothere", &config, &handles), -ENODEV);
+	assert_int_equal(steer_tc_attach("nothere", &config, &handles, foreign), -ENODEV);
 	assert_int_equal(steer_tc_detach("nothere"), -ENODEV);
 }
 
@@ -169,9 +171,8 @@ static void a_killed_relays_program_is_removed(void **state)
 	struct relay relay = relay_start(0);
 
 	(void)state;
-	int counters = steer_configure(PORT, &config);
-	assert_true(counters >= 0);
-	close(counters);
+	assert_int_equal(steer_configure(PORT, &config, &handles), 0);
+	steer_handles_close(&handles);
 	relay_kill(&relay);
 	assert_int_not_equal(attached_id(), 0);
 	assert_int_equal(steer_detach_stale(PORT, foreign), 1);
@@ -227,7 +228,7 @@ static void a_foreign_program_stays_and_is_named(void **state)
 	assert_int_equal(steer_detach_stale(PORT, foreign), -EBUSY);
 	assert_string_equal(foreign, "somebody_else");
 	assert_int_equal(attached_id(), id);
-	assert_int_equal(steer_configure(PORT, &config), -ENOENT);
+	assert_int_equal(steer_configure(PORT, &config, &handles), -ENOENT);
 	close(program);
 }
 
@@ -239,8 +240,8 @@ static void a_wrong_configuration_is_refused(void **state)
 
 	(void)state;
 	config.relay_last = config.relay_first - 1;
-	assert_int_equal(steer_configure(PORT, &config), -EINVAL);
-	assert_int_equal(steer_tc_attach(PORT, &config, foreign), -EINVAL);
+	assert_int_equal(steer_configure(PORT, &config, &handles), -EINVAL);
+	assert_int_equal(steer_tc_attach(PORT, &config, &handles, foreign), -EINVAL);
 	relay_kill(&relay);
 }
 
@@ -313,9 +314,8 @@ static void ours_is_found_in_a_dispatcher(void **state)
 	relay_listen(&relay, 0);
 	assert_return_code(steer_program_name(attached_id(), name), 0);
 	assert_string_equal(name, "xdp_dispatcher");
-	int counters = steer_configure(PORT, &config);
-	assert_true(counters >= 0);
-	close(counters);
+	assert_int_equal(steer_configure(PORT, &config, &handles), 0);
+	steer_handles_close(&handles);
 	assert_int_equal(steer_detach_stale(PORT, foreign), -EADDRINUSE);
 	close(relay.socket);
 	assert_int_equal(steer_detach_stale(PORT, foreign), 1);
@@ -335,15 +335,14 @@ static void others_stay_in_the_dispatcher(void **state)
 
 	assert_int_equal(steer_detach_stale(PORT, foreign), -EBUSY);
 	assert_string_equal(foreign, xdp_program__name(theirs));
-	assert_int_equal(steer_configure(PORT, &config), -ENOENT);
+	assert_int_equal(steer_configure(PORT, &config, &handles), -ENOENT);
 
 	struct xdp_program *ours = our_component(&relay);
-	int counters = steer_configure(PORT, &config);
-	assert_true(counters >= 0);
-	close(counters);
+	assert_int_equal(steer_configure(PORT, &config, &handles), 0);
+	steer_handles_close(&handles);
 	assert_int_equal(steer_detach_stale(PORT, foreign), -EBUSY);
 	assert_string_equal(foreign, xdp_program__name(theirs));
-	assert_int_equal(steer_configure(PORT, &config), -ENOENT); // ours is gone
+	assert_int_equal(steer_configure(PORT, &config, &handles), -ENOENT); // ours is gone
 	assert_return_code(steer_program_name(attached_id(), name), 0);
 	assert_string_equal(name, "xdp_dispatcher");
 	component_close(&relay, ours);
@@ -362,7 +361,7 @@ static void a_dispatcher_one_cannot_look_into_stays(void **state)
 	assert_return_code(mount("none", "/sys/fs/bpf", "tmpfs", 0, NULL), 0);
 	assert_int_equal(steer_detach_stale(PORT, foreign), -EBUSY);
 	assert_string_equal(foreign, "xdp_dispatcher");
-	assert_int_equal(steer_configure(PORT, &config), -ENOENT);
+	assert_int_equal(steer_configure(PORT, &config, &handles), -ENOENT);
 	assert_return_code(umount("/sys/fs/bpf"), 0);
 	assert_int_equal(steer_detach_stale(PORT, foreign), 1);
 	component_close(&relay, ours);
@@ -396,14 +395,12 @@ static void the_filter_takes_its_predecessors_place(void **state)
 
 	(void)state;
 	assert_int_equal(steer_tc_detach(PORT), 0); // not even clsact
-	int counters = steer_tc_attach(PORT, &config, foreign);
-	assert_true(counters >= 0);
+	assert_int_equal(steer_tc_attach(PORT, &config, &handles, foreign), 0);
 	assert_string_equal(foreign, "");
-	close(counters);
+	steer_handles_close(&handles);
 	assert_int_equal(filters_attached(&first), 1);
-	counters = steer_tc_attach(PORT, &config, foreign);
-	assert_true(counters >= 0);
-	close(counters);
+	assert_int_equal(steer_tc_attach(PORT, &config, &handles, foreign), 0);
+	steer_handles_close(&handles);
 	assert_int_equal(filters_attached(&second), 1);
 	assert_int_not_equal(first, second);
 	assert_int_equal(steer_tc_detach(PORT), 0);
@@ -425,7 +422,7 @@ static void a_foreign_filter_stays_and_is_named(void **state)
 	assert_return_code(bpf_tc_hook_create(&hook), 0);
 	assert_return_code(bpf_tc_attach(&hook, &opts), 0);
 	assert_int_equal(filters_attached(&before), 1);
-	assert_int_equal(steer_tc_attach(PORT, &config, foreign), -EBUSY);
+	assert_int_equal(steer_tc_attach(PORT, &config, &handles, foreign), -EBUSY);
 	assert_string_equal(foreign, "somebody_else");
 	assert_int_equal(steer_tc_detach(PORT), 0);
 	assert_int_equal(filters_attached(&after), 1);
@@ -481,41 +478,39 @@ static void tags_count_for_tc_wherever_they_are(void **state)
 {
 	char foreign[STEER_NAME_SIZE];
 	struct steer_config config = config_one(OURS);
-	int counters = steer_tc_attach(PORT, &config, foreign);
+	assert_int_equal(steer_tc_attach(PORT, &config, &handles, foreign), 0);
 	static const char *const names[] = {"v4 listen port", "v4 VLAN", "v4 QinQ", "v6 QinQ"};
 
 	(void)state;
-	assert_true(counters >= 0);
 	for (unsigned i = 0; i < 4; i++) {
 		struct frame frame = frame_of(fixture_named(names[i]));
 		wire_send(&frame);
-		counter_reaches(counters, STEER_TAKE_CLIENT, i + 1);
+		counter_reaches(handles.counters, STEER_TAKE_CLIENT, i + 1);
 	}
 	struct frame frame = frame_of(fixture_named("v4 three tags"));
 	wire_send(&frame);
-	counter_reaches(counters, STEER_PASS_TAGS, 1);
-	counter_reaches(counters, STEER_TAKE_CLIENT, 4);
-	close(counters);
+	counter_reaches(handles.counters, STEER_PASS_TAGS, 1);
+	counter_reaches(handles.counters, STEER_TAKE_CLIENT, 4);
+	steer_handles_close(&handles);
 }
 
 static void xdp_takes_frames_from_a_wire(void **state)
 {
 	struct steer_config config = config_one(OURS);
 	struct relay relay = relay_start(0);
-	int counters = steer_configure(PORT, &config);
+	assert_int_equal(steer_configure(PORT, &config, &handles), 0);
 	struct frame ours = frame_of(fixture_named("v6 QinQ"));
 	struct frame echo = frame_of(fixture_named("v4 echo request"));
 
 	(void)state;
-	assert_true(counters >= 0);
 	wire_send(&ours);
-	counter_reaches(counters, STEER_TAKE_CLIENT, 1);
+	counter_reaches(handles.counters, STEER_TAKE_CLIENT, 1);
 	wire_send(&echo);
-	counter_reaches(counters, STEER_PASS_ICMP, 1);
+	counter_reaches(handles.counters, STEER_PASS_ICMP, 1);
 	close(relay.socket);
 	wire_send(&ours);
-	counter_reaches(counters, STEER_PASS_NO_SOCKET, 1);
-	close(counters);
+	counter_reaches(handles.counters, STEER_PASS_NO_SOCKET, 1);
+	steer_handles_close(&handles);
 	bpf_object__close(relay.object);
 }
 
@@ -540,12 +535,11 @@ static void tc_reads_headers_that_are_not_mapped(void **state)
 		skip();
 	assert_return_code(ioctl(tap, TUNSETIFF, &request), 0);
 	command("ip link set pieces up");
-	int counters = steer_tc_attach("pieces", &config, foreign);
-	assert_true(counters >= 0);
+	assert_int_equal(steer_tc_attach("pieces", &config, &handles, foreign), 0);
 	assert_int_equal(writev(tap, pieces, 3), frame.length);
-	counter_reaches(counters, STEER_TAKE_ICMP_ERROR, 1);
-	counter_reaches(counters, STEER_PASS_MALFORMED, 0);
-	close(counters);
+	counter_reaches(handles.counters, STEER_TAKE_ICMP_ERROR, 1);
+	counter_reaches(handles.counters, STEER_PASS_MALFORMED, 0);
+	steer_handles_close(&handles);
 	close(tap);
 }
 
