@@ -27,7 +27,7 @@
 #   LAB_VLAN=100              the client segment is a VLAN with that tag
 #   LAB_OFFLOAD=off           checksum offload off on all veth interfaces
 #   LAB_RELAY_PORTS=49152-65535
-#   LAB_NODE_LINES LAB_DATAPLANE_LINES LAB_ADDRESS_LINES LAB_TURN_LINES LAB_PEERS_LINES
+#   LAB_NODE_LINES LAB_DATAPLANE_LINES LAB_ADDRESS_LINES LAB_TURN_LINES LAB_PEERS_LINES LAB_GUARD_LINES
 #                             further lines of the configuration's sections
 #   LAB_COTURN_LINES          further lines of turnserver's configuration
 #   CAPTURE=1                 tcpdump in client and peer, kept when the test fails
@@ -284,6 +284,7 @@ lab_configure() {
 			[[ $LAB_AUTH != *rest* ]] || echo "secret = $LAB_SECRET"
 			printf '%s' "${LAB_TURN_LINES:+$LAB_TURN_LINES$'\n'}"
 			[ -z "${LAB_PEERS_LINES:-}" ] || printf '[peers]\n%s\n' "$LAB_PEERS_LINES"
+			[ -z "${LAB_GUARD_LINES:-}" ] || printf '[guard]\n%s\n' "$LAB_GUARD_LINES"
 		} >"$LAB_CONFIG"
 		{
 			printf 'listening-ip=%s\n' $(lab_listen)
