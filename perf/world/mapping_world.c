@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IFINDEX = 5, CHANNELS_USUAL = 4, LIFETIME_MS = 3600 * 1000 };
+enum { IFINDEX = 5, CHANNELS_USUAL = 4, LIFETIME_MS = 3600 * 1000, INSTALLS_PER_SECOND = 10000 };
 
 static const uint8_t own_mac[6] = {2, 0, 0, 0, 0, 1}, gateway_mac[6] = {2, 0, 0, 0, 0, 0xFE};
 
@@ -104,7 +104,7 @@ static void install_mapping(struct mapping_world *world, struct worker *worker, 
 			.worker = worker->id,
 		};
 		// The flood rule's pace, on a clock of our own.
-		world->now += rte_get_tsc_hz() / MAPPINGS_SESSIONS_PER_SECOND + 1;
+		world->now += rte_get_tsc_hz() / INSTALLS_PER_SECOND;
 		install(world, worker, API_ALLOCATION_INSTALL, &allocation, sizeof(allocation));
 	}
 	struct api_channel_bind bind = {
