@@ -14,7 +14,8 @@
 //   capacity     packets/s with a fixed number under way: how fast the device is, whatever the ring
 //   search       the highest rate without a lost packet (RFC 2544 26.1); starts at the capacity
 //   curve        latency at 10, 30, 50, 70 and 90 % of that rate
-//   rate=R       one trial; rate=R,flood=F: beside F spoofed packets/s; ,seconds=S
+//   rate=R       one trial; rate=R,seconds=S
+//   flood=F      from here on F spoofed packets/s beside what the steps send
 //
 // A JSON line each. Frame sizes are the clients' frames without FCS; a peer's frame is the same
 // payload, so 4 bytes less.
@@ -108,16 +109,18 @@ static void close_sets(struct generator *g)
 static void make_flows(struct generator *g, unsigned flows, const unsigned *frames)
 {
 	const struct options *o = &g->options;
+	// Few flows have all the sizes in turns, many have one each.
+	unsigned packets = (flows + o->mix - 1) / o->mix * o->mix;
 	close_sets(g);
 	for (unsigned q = 0; q < g->port.queues; q++)
-		if (flow_set_open(&g->load.sets[q], 2 * (o->bindings ? o->bindings : flows)))
+		if (flow_set_open(&g->load.sets[q], 2 * (o->bindings ? o->bindings : packets)))
 			fail("no memory for so many flows", NULL);
 	for (unsigned i = 0; i < o->bindings; i++) {
 		struct net_endpoint source = turn_calls_client(i);
 		flow_add_binding(set_of(g, i), &g->path, &source, &o->server);
 	}
-	for (unsigned i = 0; o->bindings == 0 && i < flows; i++)
-		add_flow(g, i, (uint16_t)frames[i % o->mix]);
+	for (unsigned i = 0; o->bindings == 0 && i < packets; i++)
+		add_flow(g, i % flows, (uint16_t)frames[i % o->mix]);
 	for (unsigned q = 0; q < g->port.queues; q++)
 		flow_set_shuffle(&g->load.sets[q], 88172645463325252ull + q);
 }
@@ -216,30 +219,14 @@ static void curve(struct generator *g)
 
 static bool rate_step(struct generator *g, const char *step)
 {
-	double rate = 0, flood = 0, seconds = g->options.seconds;
-	char text[128], *save, *part;
-	snprintf(text, sizeof(text), "%s", step);
-	for (part = strtok_r(text, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
-		char *value = strchr(part, '=');
-		if (value == NULL)
-			return false;
-		*value++ = 0;
-		if (strcmp(part, "rate") == 0)
-			rate = strtod(value, NULL);
-		else if (strcmp(part, "flood") == 0)
-			flood = strtod(value, NULL);
-		else if (strcmp(part, "seconds") == 0)
-			seconds = strtod(value, NULL);
-		else
-			return false;
-	}
-	if (rate <= 0 || seconds <= 0)
+	char *end;
+	double rate = strtod(step, &end), seconds = g->options.seconds;
+	if (strncmp(end, ",seconds=", 9) == 0)
+		seconds = strtod(end + 9, &end);
+	if (*end || rate <= 0 || seconds <= 0)
 		return false;
-	g->load.flood = &g->flood;
-	g->load.flood_rate = flood;
 	run(g, rate, seconds);
-	g->load.flood_rate = 0;
-	print(g, flood > 0 ? "flood" : "rate", &g->trial);
+	print(g, "rate", &g->trial);
 	return true;
 }
 
@@ -253,8 +240,10 @@ static void do_step(struct generator *g, const char *step)
 		search(g);
 	else if (strcmp(step, "curve") == 0)
 		curve(g);
-	else if (!rate_step(g, step))
-		fail("expected verify, capacity, search, curve or rate=R[,flood=F][,seconds=S]",
+	else if (strncmp(step, "flood=", 6) == 0)
+		g->load.flood_rate = strtod(step + 6, NULL);
+	else if (strncmp(step, "rate=", 5) != 0 || !rate_step(g, step + 5))
+		fail("expected verify, capacity, search, curve, rate=R[,seconds=S] or flood=F",
 			step);
 }
 
@@ -264,7 +253,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: packet_load --socket PATH --relay-mac MAC --server ADDRESS:PORT [OPTION]... "
 	      "STEP...\n"
-	      "steps: verify capacity search curve rate=R[,flood=F][,seconds=S]\n"
+	      "steps: verify capacity search curve rate=R[,seconds=S] flood=F\n"
 	      "  --flows N[,N]...      how many flows (default 100)\n"
 	      "  --frames N[,N]...     bytes of a client's frame, without FCS (200)\n"
 	      "  --mix N[,N]...        frames of these sizes, in turns, instead\n"
@@ -479,6 +468,7 @@ static void set_up(struct generator *g)
 		set_up_calls(g);
 	}
 	flood_make(&g->flood, &g->path, &o->server);
+	g->load.flood = &g->flood;
 }
 
 int main(int argc, char **argv)

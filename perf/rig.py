@@ -9,6 +9,7 @@ Everything lives in a network namespace and a directory of its own and is remove
 reserved, and given back at the end.
 """
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ ADDRESS, REALM, USER, PASSWORD = "11.0.0.1", "bench.blindrelay", "alice", "wonde
 RELAY_MEMORY, GENERATOR_MEMORY, TESTPMD_MEMORY = 512, 256, 256  # MiB
 START_SECONDS = 30
 PRIORITY = -20
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # nothing polls on when this process is killed
 
 
 def say(text):
@@ -104,6 +106,19 @@ def end(process):
             process.wait()
 
 
+def sweep():
+    """Removes namespaces and directories of runs that were killed."""
+    for path in glob.glob("/run/netns/brperf*") + glob.glob(os.path.join(tempfile.gettempdir(), "brperf*.*")):
+        name = os.path.basename(path)
+        owner = name[len("brperf"):].split(".")[0]
+        if not owner.isdigit() or os.path.exists(f"/proc/{owner}"):
+            continue
+        if path.startswith("/run/netns/"):
+            command("ip", "netns", "delete", name, check=False)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Rig:
     """The namespace and the directory. A context manager; devices are made by relay() and testpmd()."""
 
@@ -124,7 +139,8 @@ class Rig:
             # SIGTERM unwinds like Ctrl-C.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
             self.stack.enter_context(hugepages(max(self.memory, TESTPMD_MEMORY) + GENERATOR_MEMORY))
-            self.directory = tempfile.mkdtemp(prefix="brperf")
+            sweep()
+            self.directory = tempfile.mkdtemp(prefix=f"{self.namespace}.")
             self.stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             command("ip", "netns", "add", self.namespace)
             self.stack.callback(command, "ip", "netns", "delete", self.namespace, check=False)
@@ -138,7 +154,7 @@ class Rig:
         return os.path.join(self.directory, name)
 
     def inside(self, *words, **keywords):
-        return subprocess.Popen(("ip", "netns", "exec", self.namespace) + words, stdin=subprocess.PIPE, stdout=keywords.get("log"),
+        return subprocess.Popen(WITH_US + ("ip", "netns", "exec", self.namespace) + words, stdin=subprocess.PIPE, stdout=keywords.get("log"),
                                 stderr=subprocess.STDOUT, start_new_session=True)
 
     def ip(self, *words):
@@ -213,7 +229,7 @@ class Device:
 
     def load(self, *arguments, priority=("nice", "-n", str(PRIORITY)), on_line=None):
         """Runs the generator; returns its JSON lines. on_line(figure) is called as each arrives."""
-        words = [*priority, PACKET_LOAD, "--socket", self.socket, "--relay-mac", self.mac, "--server", f"{ADDRESS}:3478", "--core", "0",
+        words = [*WITH_US, *priority, PACKET_LOAD, "--socket", self.socket, "--relay-mac", self.mac, "--server", f"{ADDRESS}:3478", "--core", "0",
                  "--queues", str(self.queues), "--memory", str(GENERATOR_MEMORY), "--login", f"{USER}:{PASSWORD}", *self.generator_options(), *arguments]
         figures = []
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -338,10 +354,9 @@ def result(name, unit, ours, theirs, **more):
 
 
 def limit(figures):
-    """What ended a search or bounded a capacity: the device, whose ring was full, or the generator, which had no time left."""
-    busy = max((f["busy"] for f in figures if f.get("trial") in ("capacity", "search")), default=0)
-    full = any(f["refused"] for f in figures if f.get("trial") == "search")
-    return "generator" if busy > 0.97 and not full else "device"
+    """What ended a search: the device, which lost packets or left its ring full, or the generator, which did not reach the rate."""
+    failed = [f for f in figures if f.get("trial") == "search" and (f["lost"] or f["generator_limit"])]
+    return "generator" if failed and not any(f["lost"] for f in failed) else "device"
 
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))

@@ -27,16 +27,19 @@ void trial_print(const char *kind, const char *extra, const struct trial *t, dou
 double rate_search_run(const struct rate_search *search)
 {
 	double low = 0, high = search->high, try = search->try;
-	for (unsigned i = 0;
-		i < PROBES_MAX && high - low > search->resolution * high && low < search->high;
-		i++) {
-		if (search->holds(search->context, try))
+	bool bounded = false; // something has failed: high does not hold
+	for (unsigned i = 0; i < PROBES_MAX; i++) {
+		if (search->holds(search->context, try)) {
 			low = try;
-		else
+		} else {
 			high = try;
+			bounded = true;
+		}
+		if (low >= high || (bounded && high - low <= search->resolution * high))
+			break;
 		if (low == 0)
 			try = high / 2;
-		else if (high < search->high)
+		else if (bounded)
 			try = (low + high) / 2;
 		else
 			try = low * 1.5 < high ? low * 1.5 : high;
