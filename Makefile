@@ -26,9 +26,13 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 CFLAGS += -std=gnu17 $(WARNINGS) $(MODE_FLAGS) -fPIE -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 LDFLAGS += $(MODE_FLAGS) -pie -Wl,-z,relro,-z,now
 
+# What the dataplane is compiled for; MARCH=native is for this machine alone. AES: table/keyed_hash_aes.h.
+DATAPLANE_CPU = -march=$(or $(MARCH),x86-64-v2) -maes
+
 # Dependencies appear only after scripts/install has run, so they are asked for lazily and once.
 pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
-DPDK_CFLAGS = $(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk)) -DALLOW_EXPERIMENTAL_API
+# Its own -march would come behind ours and win.
+DPDK_CFLAGS = $(filter-out -march=%,$(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk))) -DALLOW_EXPERIMENTAL_API
 DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk) -lrte_net_ring
 BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
 LIB_LIBS = -lgnutls -linih -lsodium -lz
@@ -110,7 +114,7 @@ clean: ## remove build/
 
 # ---- objects ----
 
-$(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 # ebpf/embed.c takes them in with .incbin, which no compiler lists as a dependency.
 $(OUT)/obj/ebpf/embed.o: $(bpf_objects)
 
@@ -150,23 +154,23 @@ $(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl
 wraps = $(shell grep '^//' $(1) | grep -oE 'wrap: \w+' | sed 's/wrap: /-Wl,--wrap=/')
 archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/lib.a
 
-$(OUT)/obj/tests/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+$(OUT)/obj/tests/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
 
-$(OUT)/obj/perf/%.o: CFLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
-generator_o := $(patsubst %.c,build/obj/%.o,$(wildcard perf/generator/*.c))
+$(OUT)/obj/perf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
+generator_o := $(patsubst %.c,build/obj/%.o,$(wildcard perf/generator/*.c perf/world/*.c))
 build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(generator_o) -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
+	$(CC) $(LDFLAGS) $(call wraps,perf/$*.c) -o $@ $< $(generator_o) -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
 
 # ---- fuzzing: own objects, clang, libFuzzer ----
 
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 fuzz_object = $(patsubst %.c,build/fuzz/obj/%.o,$(1))
-build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += -march=$(or $(MARCH),x86-64-v2) $(DPDK_CFLAGS)
+build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 build/fuzz/obj/ebpf/embed.o: $(bpf_objects)
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)

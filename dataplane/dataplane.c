@@ -180,7 +180,8 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	worker->pool = dataplane->pool;
 	for (unsigned p = 0; p < dataplane->port_count; p++)
 		worker->port_has_kernel[p] = dataplane->ports[p].has_kernel;
-	worker->mappings = mappings_create(dataplane->config->dataplane.mappings, socket);
+	worker->mappings = mappings_create(dataplane->config->dataplane.allocations,
+		dataplane->config->dataplane.mappings, socket);
 	worker->guard = guard_create(dataplane->config->dataplane.workers, socket);
 	if (worker->guard)
 		guard_limits_set(worker->guard, &dataplane->guard_limits,
@@ -199,10 +200,12 @@ static int make_tables(
 		result = make_worker(dataplane, eal, w);
 	if (result)
 		snprintf(error, DATAPLANE_ERROR_SIZE,
-			"the tables for %u allocations on each of %u workers do not fit; raise "
-			"[dataplane] memory (%u MiB now) or lower mappings",
-			dataplane->config->dataplane.mappings, dataplane->config->dataplane.workers,
-			dataplane->config->dataplane.memory);
+			"the tables for %u mappings and %u allocations on each of %u workers do "
+			"not fit; "
+			"raise [dataplane] memory (%u MiB now) or lower mappings",
+			dataplane->config->dataplane.mappings,
+			dataplane->config->dataplane.allocations,
+			dataplane->config->dataplane.workers, dataplane->config->dataplane.memory);
 	return result;
 }
 

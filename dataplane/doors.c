@@ -75,17 +75,24 @@ void machine_flush(struct worker *worker)
 		machine_flush_port(worker, port);
 }
 
-void worker_transmit(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)
+void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint16_t port)
 {
 	struct worker_machine *machine = worker->machine;
 	if (port >= machine->port_count) {
-		worker_drop(worker, mbuf, DROP_link_down);
+		drop_all(worker, mbufs, count, DROP_link_down);
 		return;
 	}
 	struct machine_transmit *transmit = &machine->transmit[port];
-	transmit->mbufs[transmit->count++] = mbuf;
-	if (transmit->count == BURST_MAX)
-		machine_flush_port(worker, port);
+	while (count > 0) {
+		unsigned room = BURST_MAX - transmit->count;
+		unsigned part = count < room ? count : room;
+		memcpy(transmit->mbufs + transmit->count, mbufs, part * sizeof(*mbufs));
+		transmit->count = (uint16_t)(transmit->count + part);
+		mbufs += part;
+		count -= part;
+		if (transmit->count == BURST_MAX)
+			machine_flush_port(worker, port);
+	}
 }
 
 static struct net_endpoint endpoint(uint8_t family, const uint8_t *bytes, uint16_t port)

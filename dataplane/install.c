@@ -190,12 +190,10 @@ static bool peer_relayable(const struct allocation *a, const struct net_address 
 static uint32_t permission_of(
 	const struct mappings *m, uint32_t slot, const struct net_address *peer)
 {
-	struct peer_key key = {
-		.handle = mappings_handle(slot, m->allocations[slot].generation),
-		.family = peer->family,
-	};
-	memcpy(key.address, peer->bytes, 16);
-	return mappings_find_permission(m, peer_key_hash(m, &key), &key);
+	struct permission_key key;
+	permission_key_set(&key, peer->bytes, peer->family,
+		mappings_handle(slot, m->allocations[slot].generation));
+	return mappings_find_permission(m, permission_key_hash(m, &key), &key);
 }
 
 static bool is_ours(const struct worker *worker, const struct net_address *peer)
@@ -254,20 +252,18 @@ static uint32_t session_of_channel(
 	const struct mappings *m, const struct allocation *a, uint16_t channel)
 {
 	struct client_key key;
-	mappings_client_key(a, &key);
-	key.channel = channel;
+	client_key_set(&key, a->client, a->client_family, a->client_port, channel, a->server);
 	return mappings_find_channel(m, client_key_hash(m, &key), &key);
 }
 
 static uint32_t session_of_peer(
 	const struct mappings *m, uint32_t slot, const struct net_endpoint *peer)
 {
-	struct peer_key key = {
-		.handle = mappings_handle(slot, m->allocations[slot].generation),
-		.port = peer->port,
-		.family = peer->address.family,
-	};
-	memcpy(key.address, peer->address.bytes, 16);
+	const struct allocation *a = &m->allocations[slot];
+	unsigned side = peer->address.family == NET_IPV6;
+	struct peer_key key;
+	peer_key_set(&key, peer->address.bytes, peer->address.family, peer->port,
+		a->relayed_port[side], a->relayed_index[side]);
 	return mappings_find_peer(m, peer_key_hash(m, &key), &key);
 }
 

@@ -123,7 +123,7 @@ static void say_what_is_served(const struct program *program)
 	say("serving UDP port %u, relayed ports %u-%u, %u worker%s, up to %u allocations each, %s",
 		config->address.port, config->address.relay_first, config->address.relay_last,
 		config->dataplane.workers, config->dataplane.workers == 1 ? "" : "s",
-		config->dataplane.mappings, dataplane->hugepages ? "hugepages" : "no hugepages");
+		config->dataplane.allocations, dataplane->hugepages ? "hugepages" : "no hugepages");
 }
 
 static void warn(const struct program *program)

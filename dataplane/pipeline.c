@@ -19,6 +19,8 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 	pass->burst.port = port;
 	pass->burst.count = 0;
 	pass->tick = ticks_of(now);
+	pass->routes_epoch =
+		atomic_load_explicit(&worker->next_hops->routes_epoch, memory_order_acquire);
 	pass->binding.count = pass->channel_data.count = pass->send.count = 0;
 	pass->punt.count = pass->peer.count = pass->icmp.count = 0;
 	pass->out_count = pass->hairpin_count = 0;
@@ -138,7 +140,7 @@ static void handed_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned 
 		const struct packet_private *private = rte_mbuf_to_priv(mbufs[i]);
 		switch (private->kind) {
 		case PACKET_TRANSMIT:
-			worker_transmit(worker, mbufs[i], private->port);
+			worker_transmit(worker, &mbufs[i], 1, private->port);
 			break;
 		case PACKET_ROUTE:
 			transmit_unrouted(worker, mbufs[i], 0, now);

@@ -111,7 +111,7 @@ static int hello(struct connection *connection, const struct api_frame *frame)
 		.version = API_VERSION,
 		.workers = dataplane->worker_count,
 		.ports = dataplane->port_count,
-		.allocations_max = dataplane->config->dataplane.mappings,
+		.allocations_max = dataplane->config->dataplane.allocations,
 		.instance = dataplane->instance,
 		.uptime_ms = dataplane_now_ms() - dataplane->started_ms,
 		.draining = dataplane->drain.on,

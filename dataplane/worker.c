@@ -67,7 +67,7 @@ static void take_in(struct worker *worker, struct rte_mbuf **mbufs, unsigned cou
 	for (unsigned i = 0; i < count; i++) {
 		const struct packet_private *private = rte_mbuf_to_priv(mbufs[i]);
 		if (private->kind == PACKET_TRANSMIT)
-			worker_transmit(worker, mbufs[i], private->port);
+			worker_transmit(worker, &mbufs[i], 1, private->port);
 		else
 			handed[handed_count++] = mbufs[i];
 	}

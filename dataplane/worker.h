@@ -55,8 +55,8 @@ struct worker {
 // ---- doors out of the stages; worker.c implements them, unit tests fake them. Each takes
 // ownership of the mbuf. ----
 
-// A finished frame. Buffered; flushed at the end of the loop.
-void worker_transmit(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port);
+// Finished frames for one port, in order. Buffered; flushed at the end of the loop.
+void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint16_t port);
 // UDP payload to the control plane. The worker has found `context` (allocation_id 0: none). The
 // mbuf still holds the whole frame; headers describe it.
 void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
@@ -101,9 +101,9 @@ void install_end_all(struct worker *worker);
 // ended.
 unsigned expiry_scan(struct worker *worker, uint64_t now, unsigned budget);
 
-// Creates and frees a worker's tables: room for `allocations`, memory taken at once on `socket`.
-// NULL when it does not fit.
-struct mappings *mappings_create(unsigned allocations, int socket);
+// Creates and frees a worker's tables: room for `allocations`, and for `entries` channels and as
+// many permissions; memory taken at once on `socket`. NULL when it does not fit.
+struct mappings *mappings_create(unsigned allocations, unsigned entries, int socket);
 void mappings_free(struct mappings *mappings);
 struct mappings_usage {
 	uint64_t allocations, permissions, channels, allocations_max;

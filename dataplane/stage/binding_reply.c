@@ -186,7 +186,7 @@ static void answer(struct pass *pass, unsigned at, const struct binding_request 
 	}
 	memcpy(p, ethernet, ethernet_length);
 	worker->stats.event[r->error ? EVENT_binding_errors : EVENT_binding_replies]++;
-	pass_transmit_frame(pass, mbuf);
+	pass_send(pass, mbuf, pass->burst.port);
 }
 
 void stage_binding_reply(struct pass *pass)

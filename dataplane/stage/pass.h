@@ -18,20 +18,17 @@ struct pass_list {
 	uint8_t at[BURST_MAX];
 };
 
-// An IP packet and the Ethernet header to put before it. header_length 0: the frame is finished.
-struct pass_out {
-	struct rte_mbuf *mbuf;
-	struct next_hop_view hop;
-};
-
 struct pass {
 	struct burst burst;
 	uint32_t tick;             // burst.now in ticks
 	uint8_t own[BURST_MAX];    // index of the listen address it was sent to
 	uint8_t server[BURST_MAX]; // client side: struct allocation's `server`
 	struct pass_list binding, channel_data, send, punt, peer, icmp;
+	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
+	// Finished frames, in the order in which they go out, each with its port.
 	unsigned out_count;
-	struct pass_out out[BURST_MAX];
+	uint16_t out_port[BURST_MAX];
+	struct rte_mbuf *out[BURST_MAX];
 	// Rewritten as if the peer had sent them; peer_to_client takes them in a second pass.
 	unsigned hairpin_count;
 	struct rte_mbuf *hairpin[BURST_MAX];
@@ -45,6 +42,12 @@ static inline void pass_list_add(struct pass_list *list, unsigned at)
 static inline uint8_t *pass_frame(const struct pass *pass, unsigned at)
 {
 	return rte_pktmbuf_mtod(pass->burst.mbufs[at], uint8_t *);
+}
+
+static inline void pass_send(struct pass *pass, struct rte_mbuf *mbuf, uint16_t port)
+{
+	pass->out_port[pass->out_count] = port;
+	pass->out[pass->out_count++] = mbuf;
 }
 
 static inline void pass_drop(struct pass *pass, unsigned at, enum stats_drop reason)

@@ -23,7 +23,6 @@ bool peer_side_owner(struct pass *pass, unsigned at, unsigned address, uint16_t 
 	}
 	*slot = owner.slot;
 	*handle = mappings_handle(owner.slot, owner.generation);
-	__builtin_prefetch(&worker->mappings->allocations[owner.slot]);
 	return true;
 }
 
@@ -45,10 +44,10 @@ struct allocation *peer_side_allocation(
 bool peer_side_permitted(const struct mappings *m, uint32_t handle, const uint8_t *peer,
 	unsigned family, uint32_t tick)
 {
-	struct peer_key key = {.handle = handle, .family = (uint8_t)family};
-	mappings_copy_address(key.address, peer, family);
-	uint32_t index = mappings_find_permission(m, peer_key_hash(m, &key), &key);
-	return index != MAPPINGS_NONE && !ticks_passed(m->permissions[index].deadline, tick);
+	struct permission_key key;
+	permission_key_set(&key, peer, family, handle);
+	uint32_t index = mappings_find_permission(m, permission_key_hash(m, &key), &key);
+	return index != MAPPINGS_NONE && permission_lives(m, index, tick);
 }
 
 uint16_t peer_side_server_port(const struct node_addresses *addresses, unsigned server)

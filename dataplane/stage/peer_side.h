@@ -6,8 +6,8 @@
 #include "dataplane/stage/relay.h"
 #include "dataplane/table/relay_ports.h"
 
-// Finds who owns the port. True: this worker; *slot and *handle are set, the allocation's line is
-// being loaded. False: handed to the owner (only when hand_off), or dropped.
+// Finds who owns the port. True: this worker; *slot and *handle are set. False: handed to the owner
+// (only when hand_off), or dropped.
 bool peer_side_owner(struct pass *pass, unsigned at, unsigned address, uint16_t port, bool hand_off,
 	uint32_t *slot, uint32_t *handle);
 

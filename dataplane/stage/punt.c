@@ -14,9 +14,8 @@ static uint32_t find(const struct pass *pass, unsigned at)
 {
 	const struct mappings *m = pass->burst.worker->mappings;
 	const struct headers *h = &pass->burst.headers[at];
-	struct client_key key = {
-		.port = h->source_port, .server = pass->server[at], .family = h->family};
-	mappings_copy_address(key.address, h->source, h->family);
+	struct client_key key;
+	client_key_set(&key, h->source, h->family, h->source_port, 0, pass->server[at]);
 	uint32_t slot = mappings_find_client(m, client_key_hash(m, &key), &key);
 	// What has expired but was not scanned yet has ended all the same.
 	if (slot != MAPPINGS_NONE && ticks_passed(m->allocations[slot].deadline, pass->tick))

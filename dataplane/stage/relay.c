@@ -4,68 +4,32 @@
 
 #include "dataplane/stage/icmp_reply.h"
 
-uint32_t relay_flow(const struct mappings *m, const struct datagram *packet)
-{
-	uint64_t words[5] = {0};
-	size_t length = datagram_address_length(packet->family);
-	memcpy(words, packet->source, length);
-	memcpy(words + 2, packet->destination, length);
-	words[4] = (uint64_t)packet->source_port | (uint64_t)packet->destination_port << 16;
-	return (uint32_t)keyed_hash(&m->key, words, 5);
-}
-
 void relay_transaction(struct mappings *m, uint8_t out[static 12])
 {
 	uint64_t words[2] = {++m->transactions, 0}, a, b;
-	a = keyed_hash(&m->transaction_key, words, 2);
+	a = siphash(&m->transaction_key, words, 2);
 	words[1] = 1;
-	b = keyed_hash(&m->transaction_key, words, 2);
+	b = siphash(&m->transaction_key, words, 2);
 	memcpy(out, &a, 8);
 	memcpy(out + 8, &b, 4);
 }
 
-// RFC 6864: unique per address pair while fragments live. An odd multiple of a counter visits all
-// 65536 values before one comes back, and does not show how much is relayed as a counter would.
-uint16_t relay_identification(struct mappings *m)
+void relay_refuse_hop_limit(struct pass *pass, unsigned at)
 {
-	return (uint16_t)(++m->ipv4_identification * 0x9E37u);
+	icmp_reply_send(pass, at, ICMP_REPLY_HOP_LIMIT, 0);
+	pass_drop(pass, at, DROP_hop_limit);
 }
 
-bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path)
+// The sender must leave room for what its packet grows by on the way through us.
+void relay_refuse_too_big(
+	struct pass *pass, unsigned at, unsigned length, unsigned mtu, bool begins_here)
 {
-	struct worker *worker = pass->burst.worker;
 	const struct headers *h = &pass->burst.headers[at];
-	struct datagram *packet = &path->packet;
-	if (__builtin_expect(h->ttl <= 1 && !path->begins_here, 0)) {
-		icmp_reply_send(pass, at, ICMP_REPLY_HOP_LIMIT, 0);
-		pass_drop(pass, at, DROP_hop_limit);
-		return false;
-	}
-	unsigned ip_length = HEADERS_IPV4_LENGTH;
-	if (packet->family == NET_IPV6) {
-		ip_length = HEADERS_IPV6_LENGTH;
-		path->flow = relay_flow(worker->mappings, packet);
-		packet->flow_label = path->flow & 0xFFFFF;
-	} else {
-		// For equal-cost routes; only looked at when the next hop is not cached.
-		path->flow = ((uint32_t)packet->source_port << 16 | packet->destination_port) *
-			     0x9E3779B1u;
-		packet->identification = relay_identification(worker->mappings);
-	}
-	path->routed = !path->ours && transmit_hop(worker, &path->cache, packet->destination,
-					      packet->family, path->flow, &path->view);
-	unsigned length = ip_length + HEADERS_UDP_LENGTH + path->payload_length;
-	bool cuttable = packet->family == NET_IPV4 && !packet->dont_fragment;
-	if (__builtin_expect(path->routed && length > path->view.mtu && !cuttable, 0)) {
-		// The sender must leave room for what its packet grows by on the way through us.
-		unsigned received = (unsigned)(h->l4_offset - h->l3_offset) + h->l4_length;
-		int mtu = (int)path->view.mtu - (int)length + (int)received;
-		if (!path->begins_here)
-			icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, mtu > 0 ? (unsigned)mtu : 0);
-		pass_drop(pass, at, DROP_too_big);
-		return false;
-	}
-	return true;
+	unsigned received = (unsigned)(h->l4_offset - h->l3_offset) + h->l4_length;
+	int left = (int)mtu - (int)length + (int)received;
+	if (!begins_here)
+		icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, left > 0 ? (unsigned)left : 0);
+	pass_drop(pass, at, DROP_too_big);
 }
 
 // To ourselves: as a frame that the peer's side could have received. It visits the owner once and
@@ -84,24 +48,27 @@ static void hairpin(struct pass *pass, struct rte_mbuf *mbuf, unsigned family)
 	pass->hairpin[pass->hairpin_count++] = mbuf;
 }
 
-void relay_send(
+void relay_send_slowly(
 	struct pass *pass, struct rte_mbuf *mbuf, const struct relay_path *path, uint32_t checksum)
 {
 	struct worker *worker = pass->burst.worker;
+	datagram_cut(mbuf, path->payload_offset, path->payload_length);
 	if (!datagram_wrap(mbuf, &path->packet, checksum))
 		worker_drop(worker, mbuf, DROP_no_mbuf);
 	else if (path->ours)
 		hairpin(pass, mbuf, path->packet.family);
 	else if (path->routed)
-		pass_transmit(pass, mbuf, &path->view);
+		transmit_routed(worker, mbuf, &path->view);
 	else
 		transmit_unrouted(worker, mbuf, path->flow, pass->burst.now);
 }
 
-void relay_no_channel(struct pass *pass, unsigned at, struct client_key *key)
+void relay_no_channel(struct pass *pass, unsigned at)
 {
 	const struct mappings *m = pass->burst.worker->mappings;
-	key->channel = 0;
-	uint32_t slot = mappings_find_client(m, client_key_hash(m, key), key);
+	const struct headers *h = &pass->burst.headers[at];
+	struct client_key key;
+	client_key_set(&key, h->source, h->family, h->source_port, 0, pass->server[at]);
+	uint32_t slot = mappings_find_client(m, client_key_hash(m, &key), &key);
 	pass_drop(pass, at, slot == MAPPINGS_NONE ? DROP_no_allocation : DROP_no_channel);
 }

@@ -88,13 +88,11 @@ static void forward(struct pass *pass, unsigned at, struct allocation *a, uint32
 		pass_drop(pass, at, DROP_send_peer_family);
 		return;
 	}
-	struct peer_key key = {
-		.handle = mappings_handle(slot, a->generation),
-		.family = parts.peer.address.family,
-	};
-	memcpy(key.address, parts.peer.address.bytes, 16);
-	uint32_t index = mappings_find_permission(m, peer_key_hash(m, &key), &key);
-	if (index == MAPPINGS_NONE || ticks_passed(m->permissions[index].deadline, pass->tick)) {
+	struct permission_key key;
+	permission_key_set(&key, parts.peer.address.bytes, parts.peer.address.family,
+		mappings_handle(slot, a->generation));
+	uint32_t index = mappings_find_permission(m, permission_key_hash(m, &key), &key);
+	if (index == MAPPINGS_NONE || !permission_lives(m, index, pass->tick)) {
 		pass_drop(pass, at, DROP_no_permission);
 		return;
 	}
@@ -122,9 +120,7 @@ static void forward(struct pass *pass, unsigned at, struct allocation *a, uint32
 	uint32_t checksum = outgoing_checksum(worker, frame, h, &parts, &path.packet);
 	worker->stats.event[EVENT_relayed_to_peer_packets]++;
 	worker->stats.event[EVENT_relayed_to_peer_bytes] += parts.length;
-	struct rte_mbuf *mbuf = pass->burst.mbufs[at];
-	datagram_cut(mbuf, path.payload_offset, parts.length);
-	relay_send(pass, mbuf, &path, checksum);
+	relay_send(pass, pass->burst.mbufs[at], &path, checksum);
 }
 
 void stage_send_indication(struct pass *pass)
@@ -136,11 +132,8 @@ void stage_send_indication(struct pass *pass)
 	uint64_t hashes[BURST_MAX];
 	for (unsigned i = 0; i < count; i++) {
 		const struct headers *h = &pass->burst.headers[list->at[i]];
-		mappings_copy_address(keys[i].address, h->source, h->family);
-		keys[i].port = h->source_port;
-		keys[i].channel = 0;
-		keys[i].server = pass->server[list->at[i]];
-		keys[i].family = h->family;
+		client_key_set(&keys[i], h->source, h->family, h->source_port, 0,
+			pass->server[list->at[i]]);
 		hashes[i] = client_key_hash(m, &keys[i]);
 		flow_table_prefetch(&m->by_client, hashes[i]);
 	}

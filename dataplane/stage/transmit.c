@@ -36,9 +36,8 @@ bool transmit_hop(struct worker *worker, const struct hop_cache *cache, const ui
 	unsigned family, uint32_t flow, struct next_hop_view *view)
 {
 	const struct next_hops *n = worker->next_hops;
-	if (__builtin_expect(
-		    *cache->hop != NEXT_HOP_NONE && next_hops_fresh(n, *cache->epoch), 1) &&
-		__builtin_expect(next_hop_read(n, *cache->hop, *cache->epoch, view), 1))
+	if (*cache->hop != NEXT_HOP_NONE && next_hops_fresh(n, *cache->epoch) &&
+		next_hop_read(n, *cache->hop, *cache->epoch, view))
 		return true;
 	struct net_address to = address_of(destination, family);
 	struct api_neighbour_wanted wanted;
@@ -103,10 +102,8 @@ static void transmit_framed(
 		worker_drop(worker, mbuf, DROP_no_mbuf);
 		return;
 	}
-	memcpy(p, hop->header, hop->header_length);
-	p[hop->header_length] = ipv4 ? 0x08 : 0x86;
-	p[hop->header_length + 1] = ipv4 ? 0x00 : 0xDD;
-	worker_transmit(worker, mbuf, hop->port);
+	transmit_write_ethernet(p, hop, ipv4);
+	worker_transmit(worker, &mbuf, 1, hop->port);
 }
 
 static void transmit_fragments(
@@ -140,14 +137,15 @@ void transmit_routed(struct worker *worker, struct rte_mbuf *mbuf, const struct 
 	transmit_framed(worker, mbuf, hop);
 }
 
+// Usually all of a burst goes to one port.
 void stage_transmit(struct pass *pass)
 {
-	struct worker *worker = pass->burst.worker;
-	for (unsigned i = 0; i < pass->out_count; i++) {
-		struct pass_out *out = &pass->out[i];
-		if (out->hop.header_length == 0)
-			worker_transmit(worker, out->mbuf, out->hop.port);
-		else
-			transmit_routed(worker, out->mbuf, &out->hop);
+	for (unsigned done = 0; done < pass->out_count;) {
+		unsigned end = done + 1;
+		uint16_t port = pass->out_port[done];
+		while (end < pass->out_count && pass->out_port[end] == port)
+			end++;
+		worker_transmit(pass->burst.worker, pass->out + done, end - done, port);
+		done = end;
 	}
 }

@@ -27,19 +27,18 @@ void transmit_routed(struct worker *worker, struct rte_mbuf *mbuf, const struct 
 void transmit_prepare(struct worker *worker, const struct hop_cache *cache,
 	const uint8_t *destination, unsigned family, uint32_t flow, uint64_t now);
 
-static inline void pass_transmit(
-	struct pass *pass, struct rte_mbuf *mbuf, const struct next_hop_view *hop)
+// The Ethernet header of a next hop, hop->header_length + 2 bytes, at p.
+static inline void transmit_write_ethernet(uint8_t *p, const struct next_hop_view *hop, bool ipv4)
 {
-	struct pass_out *out = &pass->out[pass->out_count++];
-	out->mbuf = mbuf;
-	out->hop = *hop;
+	uint16_t type = ipv4 ? 0x0008 : 0xDD86; // as stored
+	memcpy(p, &hop->header[0], 8);
+	if (__builtin_expect(hop->header_length == 12, 1)) {
+		uint32_t rest = (uint32_t)hop->header[1];
+		memcpy(p + 8, &rest, 4);
+		memcpy(p + 12, &type, 2);
+	} else {
+		memcpy(p + 8, &hop->header[1], 8);
+		memcpy(p + 16, &type, 2);
+	}
 }
-
-// A finished frame back to where the burst came from.
-static inline void pass_transmit_frame(struct pass *pass, struct rte_mbuf *mbuf)
-{
-	struct pass_out *out = &pass->out[pass->out_count++];
-	out->mbuf = mbuf;
-	out->hop.header_length = 0;
-	out->hop.port = pass->burst.port;
-}
+static_assert(NEXT_HOP_HEADER_MAX == 16, "none or one tag");

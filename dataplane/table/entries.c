@@ -122,12 +122,13 @@ void allocation_end_family(struct worker *worker, uint32_t slot, unsigned side)
 	a->relayed_index[side] = 0;
 }
 
-static void permission_key(const struct permission *p, struct peer_key *key)
+static uint64_t permission_hash(const struct mappings *m, const struct permission *p)
 {
-	memcpy(key->address, p->peer, 16);
-	key->handle = p->handle;
-	key->port = 0;
-	key->family = p->peer_family;
+	struct permission_key key;
+	permission_key_set(&key, p->peer, p->peer_family, p->handle);
+	uint64_t hash = permission_key_hash(m, &key);
+	table_memory_wipe(&key, sizeof(key));
+	return hash;
 }
 
 int permission_add(struct mappings *m, uint32_t allocation, const struct net_address *peer,
@@ -142,23 +143,17 @@ int permission_add(struct mappings *m, uint32_t allocation, const struct net_add
 	struct permission *p = &m->permissions[i];
 	*p = (struct permission){
 		.handle = mappings_handle(allocation, a->generation),
-		.deadline = deadline,
 		.next = a->first_permission,
-		.previous = MAPPINGS_NONE,
 		.to_peer = NEXT_HOP_NONE,
 		.peer_family = peer->family,
 		.peer_ours = peer_ours,
 	};
 	memcpy(p->peer, peer->bytes, 16);
-	struct peer_key key;
-	permission_key(p, &key);
-	if (flow_table_insert(&m->by_permission, peer_key_hash(m, &key), i) < 0) {
+	if (flow_table_insert(&m->by_permission, permission_hash(m, p), i) < 0) {
 		table_memory_wipe(p, sizeof(*p));
 		pool_give(&m->permission_pool, i);
 		return -ENOSPC;
 	}
-	if (p->next != MAPPINGS_NONE)
-		m->permissions[p->next].previous = i;
 	a->first_permission = i;
 	a->permissions++;
 	count(&m->used_permissions, 1);
@@ -181,7 +176,7 @@ static void permission_tell_sessions(
 
 void permission_set_deadline(struct mappings *m, uint32_t index, uint32_t deadline)
 {
-	m->permissions[index].deadline = m->permission_pool.due[index] = deadline;
+	m->permission_pool.due[index] = deadline;
 	permission_tell_sessions(m, &m->permissions[index], deadline);
 }
 
@@ -189,33 +184,24 @@ void permission_end(struct mappings *m, uint32_t index)
 {
 	struct permission *p = &m->permissions[index];
 	struct allocation *a = &m->allocations[mappings_slot(p->handle)];
-	struct peer_key key;
-	permission_key(p, &key);
-	flow_table_remove(&m->by_permission, peer_key_hash(m, &key), index);
-	if (p->previous != MAPPINGS_NONE)
-		m->permissions[p->previous].next = p->next;
-	else
-		a->first_permission = p->next;
-	if (p->next != MAPPINGS_NONE)
-		m->permissions[p->next].previous = p->previous;
+	flow_table_remove(&m->by_permission, permission_hash(m, p), index);
+	// At most MAPPINGS_PERMISSIONS_MAX steps, and one where the whole allocation ends.
+	uint32_t *link = &a->first_permission;
+	while (*link != index)
+		link = &m->permissions[*link].next;
+	*link = p->next;
 	a->permissions--;
 	table_memory_wipe(p, sizeof(*p));
-	table_memory_wipe(&key, sizeof(key));
 	pool_give(&m->permission_pool, index);
 	count(&m->used_permissions, -1);
 }
 
-static void session_keys(const struct session *s, struct client_key *channel, struct peer_key *peer)
+void session_keys(const struct session *s, struct client_key *channel, struct peer_key *peer)
 {
-	memcpy(channel->address, s->client, 16);
-	channel->port = s->client_port;
-	channel->channel = s->channel;
-	channel->server = s->server;
-	channel->family = s->relay & SESSION_CLIENT_IPV6 ? NET_IPV6 : NET_IPV4;
-	memcpy(peer->address, s->peer, 16);
-	peer->handle = s->handle;
-	peer->port = s->peer_port;
-	peer->family = s->relay & SESSION_PEER_IPV6 ? NET_IPV6 : NET_IPV4;
+	client_key_set(channel, s->client, s->relay & SESSION_CLIENT_IPV6 ? NET_IPV6 : NET_IPV4,
+		s->client_port, s->channel, s->server);
+	peer_key_set(peer, s->peer, s->relay & SESSION_PEER_IPV6 ? NET_IPV6 : NET_IPV4,
+		s->peer_port, s->relayed_port, s->relay & SESSION_RELAY_MASK);
 }
 
 // ~old + new over the parts of pseudo-header, UDP header and payload that are the same for every

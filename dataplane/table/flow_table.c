@@ -12,7 +12,7 @@ int flow_table_open(struct flow_table *table, uint32_t capacity, int socket)
 	if (capacity > 1u << 28)
 		return -ENOMEM;
 	uint32_t buckets = 2;
-	while ((uint64_t)buckets * FLOW_TABLE_SLOTS * 7 / 8 < capacity)
+	while ((uint64_t)buckets * FLOW_TABLE_SLOTS * 31 / 32 < capacity)
 		buckets *= 2;
 	*table = (struct flow_table){
 		.buckets = table_memory_take(buckets, sizeof(struct flow_bucket), socket),
@@ -75,13 +75,6 @@ int flow_table_insert(struct flow_table *table, uint64_t hash, uint32_t index)
 		{.bucket = first, .parent = -1},
 		{.bucket = flow_table_other(table, first, signature), .parent = -1},
 	};
-	// Of the key's own two the emptier one, so that buckets fill evenly.
-	unsigned room_first = bucket_match(table->buckets[first].signature, 0);
-	unsigned room_other = bucket_match(table->buckets[nodes[1].bucket].signature, 0);
-	if (__builtin_popcount(room_other) > __builtin_popcount(room_first)) {
-		nodes[1].bucket = first;
-		nodes[0].bucket = flow_table_other(table, first, signature);
-	}
 	unsigned count = 2;
 	for (unsigned at = 0; at < count; at++) {
 		const struct flow_bucket *bucket = &table->buckets[nodes[at].bucket];

@@ -4,19 +4,19 @@
 // instruction, and eight indices; the caller compares the key in the pool entry of each candidate.
 //
 // Every key has two buckets (partial-key cuckoo: the second is the first XOR a function of the
-// signature, so an entry can be moved without its key). A lookup reads two cache lines and never
-// more; an insert that finds both full searches breadth-first for a short chain of moves, at most
-// FLOW_TABLE_SEARCH buckets, and gives up with -ENOSPC; a removal touches one bucket. Everything is
-// O(1) by construction.
+// signature, so an entry can be moved without its key). It lies in the first while there is room,
+// so a look-up reads one cache line for most keys and never more than two; an insert that finds
+// both full searches breadth-first for a short chain of moves, at most FLOW_TABLE_SEARCH buckets,
+// and gives up with -ENOSPC; a removal touches one bucket. Everything is O(1) by construction.
 //
 // Occupancy. With two choices of eight slots the threshold below which all keys can be placed is
-// above 98 % (Dietzfelbinger and Weidling, 2007); the table is sized so that its capacity fills at
-// most 7/8 of the slots (87.5 %). There the expected search is one or two buckets, and with 128
-// the chance of failing is far below that of a signature collision: a full set of 8 entries is
-// itself improbable (P(bucket full) < 0.25), and a search of 128 buckets fails only if all of them
-// are. Two keys of one bucket share a signature with probability 16/65536 * load, so a lookup
-// compares 1.0002 keys on average.
-// Flooding. Buckets and signature come from SipHash under a random key (keyed_hash.h): chosen
+// above 99 % (Dietzfelbinger and Weidling, 2007); the capacity fills at most 31/32 of the slots
+// (96.9 %), and the size is the smallest power of two for that. An insert fails only when all
+// buckets of its search are full: at 96.9 % about four of five are, and 0.8^126 is below 10^-12.
+// Measured (tests/unit/test_flow_table.c prints it): at 50 % 99 of 100 keys are in their first
+// bucket, at 90 % about 80, at 96.9 % about 70. Two keys of one bucket share a signature with
+// probability 16/65536 * load, so a look-up compares 1.0002 keys on average.
+// Flooding. Buckets and signature come from a hash under a random key (keyed_hash.h): chosen
 // tuples fall like random ones, and at worst an insert is refused; lookups stay two lines.
 //
 // Single writer and only reader: the worker that owns it (next_hops.c: under its lock).
@@ -77,10 +77,7 @@ static inline uint32_t flow_table_bucket(const struct flow_table *table, uint64_
 
 static inline void flow_table_prefetch(const struct flow_table *table, uint64_t hash)
 {
-	uint32_t first = flow_table_bucket(table, hash);
-	__builtin_prefetch(&table->buckets[first]);
-	__builtin_prefetch(
-		&table->buckets[flow_table_other(table, first, flow_table_signature(hash))]);
+	__builtin_prefetch(&table->buckets[flow_table_bucket(table, hash)]);
 }
 
 // Candidates of both buckets, first bucket first. Returns how many.
@@ -102,17 +99,12 @@ static inline unsigned flow_table_candidates(
 	return count;
 }
 
-// The first candidate, for prefetching its pool entry; FLOW_TABLE_NONE: surely absent.
-static inline uint32_t flow_table_first(const struct flow_table *table, uint64_t hash)
+// The first candidate of one bucket, for prefetching its pool entry; FLOW_TABLE_NONE: not in there.
+static inline uint32_t flow_table_candidate(
+	const struct flow_table *table, uint32_t bucket, uint16_t signature)
 {
-	uint16_t signature = flow_table_signature(hash);
-	uint32_t first = flow_table_bucket(table, hash);
-	const struct flow_bucket *a = &table->buckets[first];
-	unsigned mask = bucket_match(a->signature, signature);
-	if (mask)
-		return a->index[__builtin_ctz(mask)];
-	const struct flow_bucket *b = &table->buckets[flow_table_other(table, first, signature)];
-	mask = bucket_match(b->signature, signature);
+	const struct flow_bucket *b = &table->buckets[bucket];
+	unsigned mask = bucket_match(b->signature, signature);
 	return mask ? b->index[__builtin_ctz(mask)] : FLOW_TABLE_NONE;
 }
 

@@ -28,17 +28,17 @@ static void pool_close(struct mappings_pool *pool)
 	table_memory_give(pool->due, pool->size, sizeof(*pool->due));
 }
 
-struct mappings *mappings_create(unsigned allocations, int socket)
+struct mappings *mappings_create(unsigned allocations, unsigned entries, int socket)
 {
-	if (allocations == 0 || allocations >= 1u << MAPPINGS_HANDLE_SLOT_BITS)
+	if (allocations == 0 || allocations >= 1u << MAPPINGS_HANDLE_SLOT_BITS || entries == 0)
 		return NULL;
-	uint32_t entries = allocations * MAPPINGS_ENTRIES_PER_ALLOCATION;
 	struct mappings *m = table_memory_take(1, sizeof(*m), socket);
 	if (m == NULL)
 		return NULL;
 	m->hz = rte_get_tsc_hz() ? rte_get_tsc_hz() : 1000000000;
 	randombytes_buf(&m->key, sizeof(m->key));
 	randombytes_buf(&m->transaction_key, sizeof(m->transaction_key));
+	randombytes_buf(&m->label_key, sizeof(m->label_key));
 	m->ipv4_identification = randombytes_random();
 	m->allocations = table_memory_take(allocations, sizeof(*m->allocations), socket);
 	m->sessions = table_memory_take(entries, sizeof(*m->sessions), socket);

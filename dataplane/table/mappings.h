@@ -4,12 +4,14 @@
 //   client 5-tuple                  -> allocation    requests, Send indications
 //   allocation id                   -> allocation    installs
 //   client 5-tuple, channel         -> session       ChannelData from the client
-//   allocation, peer address, port  -> session       the peer's datagrams
+//   peer's address, port, relayed   -> session       the peer's datagrams
 //   allocation, peer address        -> permission    Send indications, unbound peers, ICMP
 // (relay_ports.h leads from a relayed port to the allocation.)
 //
-// Rooms: `allocations` allocations, and 4 times as many permissions and channels in all. One
-// allocation may have 64 of each; a WebRTC client has 2-5, so the factor 4 is the average.
+// Rooms: `allocations` allocations, and `entries` permissions and as many channels in all. One
+// allocation may have 64 of each; a WebRTC client has 2-5. A channel takes 64 bytes, its two table
+// slots 16.5 at 97 % load (33 after a doubling), chain, deadline and free list 16; a permission 32
+// + 8 + 8; an allocation 128 + 17 + 8.
 //
 // Generations. Everything that belongs to an allocation carries its handle: pool slot and the low 8
 // bits of its generation, which changes each time the slot is used. The full generation stands in
@@ -31,8 +33,7 @@
 #include <string.h>
 
 enum {
-	MAPPINGS_ENTRIES_PER_ALLOCATION = 4, // average, for the size of the pools
-	MAPPINGS_PERMISSIONS_MAX = 64,       // per allocation
+	MAPPINGS_PERMISSIONS_MAX = 64, // per allocation
 	MAPPINGS_CHANNELS_MAX = 64,
 	MAPPINGS_HANDLE_SLOT_BITS = 24,
 };
@@ -66,37 +67,37 @@ enum {
 	SESSION_CLIENT_IPV6 = 0x10, // in struct session .relay, above the listen index
 	SESSION_PEER_IPV6 = 0x20,
 	SESSION_PEER_OURS = 0x40, // the peer is one of our listen addresses: hairpin
+	SESSION_RELAY_MASK = 0x0F,
 };
 
-// Everything that ChannelData in both directions needs, in one cache line.
+// Everything that ChannelData in both directions needs, in one cache line. The two keys lie as
+// whole words, so that a compare is three loads.
 struct session {
-	uint8_t client[16], peer[16];
-	uint16_t client_port, peer_port, relayed_port;
-	uint16_t channel;
+	uint8_t client[16];
+	uint16_t client_port, channel;
+	uint8_t server, relay; // relay: index of the listen address relayed from, and SESSION_*
+	uint16_t delta;        // constant part of the checksum difference, client to peer
+	uint8_t peer[16];
+	uint16_t peer_port, relayed_port;
 	uint32_t handle;              // of the allocation
 	uint32_t deadline;            // the channel's or the allocation's, what comes first
 	uint32_t permission_deadline; // of the peer address: what the peer sends needs it too
 	uint16_t to_peer, to_client;  // next hops, found when the routes were at hop_epoch
 	uint32_t hop_epoch;
-	uint16_t delta; // RFC 1624: what a UDP checksum gains from client to peer by addresses,
-			// ports and channel number; from peer to client it is the complement
-	uint8_t server;
-	uint8_t relay; // index of the listen address that is relayed from, and SESSION_*
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct session) == 64, "one cache line");
 
+// Two to a cache line. Its deadline is the one of the pool's scan.
 struct permission {
 	uint8_t peer[16];
 	uint32_t handle;
-	uint32_t deadline;
-	uint32_t next, previous; // chain of the allocation
+	uint32_t next; // chain of the allocation
 	uint32_t hop_epoch;
 	uint16_t to_peer;
 	uint8_t peer_family;
 	uint8_t peer_ours;
-	uint8_t reserved[24];
-} __attribute__((aligned(64)));
-static_assert(sizeof(struct permission) == 64, "one cache line");
+} __attribute__((aligned(32)));
+static_assert(sizeof(struct permission) == 32, "half a cache line");
 
 // What packets do not need of a session.
 struct session_chain {
@@ -122,7 +123,8 @@ struct mappings {
 	struct keyed_hash_key key;
 	uint64_t hz;
 	uint32_t ipv4_identification;
-	struct keyed_hash_key transaction_key; // of Data indications' transaction ids
+	struct siphash_key transaction_key; // of Data indications' transaction ids
+	struct keyed_hash_key label_key;    // of IPv6 flow labels; guards nothing else
 	uint64_t transactions;
 	struct held_packets *held;              // packets that wait for a neighbour
 	const struct node_addresses *addresses; // set with the first install, for snapshots
@@ -141,20 +143,23 @@ static inline uint32_t mappings_slot(uint32_t handle)
 	return handle & ((1u << MAPPINGS_HANDLE_SLOT_BITS) - 1);
 }
 
-// ---- keys ----
+// ---- keys: three words each, hashed and compared as such ----
+//
+// Families need no place of their own: the listen address that a packet came to has one.
 
+// Address, then port | channel << 16 | server << 32. Channel 0: the allocation itself.
 struct client_key {
-	uint8_t address[16];
-	uint16_t port;
-	uint16_t channel; // 0: the allocation itself
-	uint8_t server, family;
+	uint64_t words[3];
 };
 
+// Address, then peer's port | relayed port << 16 | listen index << 32.
 struct peer_key {
-	uint8_t address[16];
-	uint32_t handle;
-	uint16_t port; // 0: a permission
-	uint8_t family;
+	uint64_t words[3];
+};
+
+// Address, then handle | family << 48.
+struct permission_key {
+	uint64_t words[3];
 };
 
 // 4 or 16 bytes into a field of 16. Whole words, so that hashing can load what was just stored.
@@ -181,21 +186,41 @@ static inline bool mappings_address_equal(const uint8_t *a, const uint8_t *b)
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
+static inline void client_key_set(struct client_key *key, const uint8_t *address, unsigned family,
+	uint16_t port, unsigned channel, unsigned server)
+{
+	mappings_copy_address((uint8_t *)key->words, address, family);
+	key->words[2] = port | channel << 16 | (uint64_t)server << 32;
+}
+
+static inline void peer_key_set(struct peer_key *key, const uint8_t *address, unsigned family,
+	uint16_t port, unsigned relayed_port, unsigned listen)
+{
+	mappings_copy_address((uint8_t *)key->words, address, family);
+	key->words[2] = port | relayed_port << 16 | (uint64_t)listen << 32;
+}
+
+static inline void permission_key_set(
+	struct permission_key *key, const uint8_t *address, unsigned family, uint32_t handle)
+{
+	mappings_copy_address((uint8_t *)key->words, address, family);
+	key->words[2] = handle | (uint64_t)family << 48;
+}
+
 static inline uint64_t client_key_hash(const struct mappings *m, const struct client_key *key)
 {
-	uint64_t words[3];
-	memcpy(words, key->address, 16);
-	words[2] = (uint64_t)key->port | (uint64_t)key->channel << 16 |
-		   (uint64_t)key->server << 32 | (uint64_t)key->family << 40;
-	return keyed_hash(&m->key, words, 3);
+	return keyed_hash(&m->key, key->words, 3);
 }
 
 static inline uint64_t peer_key_hash(const struct mappings *m, const struct peer_key *key)
 {
-	uint64_t words[3];
-	memcpy(words, key->address, 16);
-	words[2] = (uint64_t)key->handle | (uint64_t)key->port << 32 | (uint64_t)key->family << 48;
-	return keyed_hash(&m->key, words, 3);
+	return keyed_hash(&m->key, key->words, 3);
+}
+
+static inline uint64_t permission_key_hash(
+	const struct mappings *m, const struct permission_key *key)
+{
+	return keyed_hash(&m->key, key->words, 3);
 }
 
 static inline uint64_t id_hash(const struct mappings *m, uint64_t id)
@@ -205,38 +230,53 @@ static inline uint64_t id_hash(const struct mappings *m, uint64_t id)
 
 // ---- look-ups: a pool index or MAPPINGS_NONE. Deadlines are the caller's to check. ----
 
+static inline bool mappings_words_equal(const uint8_t *have, const uint64_t *want)
+{
+	uint64_t x[2];
+	memcpy(x, have, 16);
+	return ((x[0] ^ want[0]) | (x[1] ^ want[1])) == 0;
+}
+
 static inline bool allocation_matches_client(const void *pool, uint32_t index, const void *key)
 {
 	const struct allocation *a = (const struct allocation *)pool + index;
 	const struct client_key *k = key;
-	return mappings_address_equal(a->client, k->address) && a->client_port == k->port &&
-	       a->server == k->server && a->client_family == k->family;
+	return mappings_words_equal(a->client, k->words) &&
+	       (a->client_port | (uint64_t)a->server << 32) == k->words[2];
 }
 
 static inline bool session_matches_channel(const void *pool, uint32_t index, const void *key)
 {
 	const struct session *s = (const struct session *)pool + index;
 	const struct client_key *k = key;
-	unsigned family = s->relay & SESSION_CLIENT_IPV6 ? NET_IPV6 : NET_IPV4;
-	return mappings_address_equal(s->client, k->address) && s->client_port == k->port &&
-	       s->channel == k->channel && s->server == k->server && family == k->family;
+	uint64_t word;
+	memcpy(&word, &s->client_port, 8);
+	return mappings_words_equal(s->client, k->words) && (word ^ k->words[2]) << 24 == 0;
 }
+static_assert(offsetof(struct session, server) - offsetof(struct session, client_port) == 4,
+	"five bytes of the word are the key's");
 
 static inline bool session_matches_peer(const void *pool, uint32_t index, const void *key)
 {
 	const struct session *s = (const struct session *)pool + index;
 	const struct peer_key *k = key;
-	unsigned family = s->relay & SESSION_PEER_IPV6 ? NET_IPV6 : NET_IPV4;
-	return s->handle == k->handle && mappings_address_equal(s->peer, k->address) &&
-	       s->peer_port == k->port && family == k->family;
+	uint32_t ports;
+	memcpy(&ports, &s->peer_port, 4);
+	return mappings_words_equal(s->peer, k->words) &&
+	       (ports | (uint64_t)(s->relay & SESSION_RELAY_MASK) << 32) == k->words[2];
+}
+
+static inline bool permission_lives(const struct mappings *m, uint32_t index, uint32_t tick)
+{
+	return !ticks_passed(m->permission_pool.due[index], tick);
 }
 
 static inline bool permission_matches(const void *pool, uint32_t index, const void *key)
 {
 	const struct permission *p = (const struct permission *)pool + index;
-	const struct peer_key *k = key;
-	return p->handle == k->handle && mappings_address_equal(p->peer, k->address) &&
-	       p->peer_family == k->family;
+	const struct permission_key *k = key;
+	return mappings_words_equal(p->peer, k->words) &&
+	       (p->handle | (uint64_t)p->peer_family << 48) == k->words[2];
 }
 
 static inline uint32_t mappings_find_client(
@@ -258,7 +298,7 @@ static inline uint32_t mappings_find_peer(
 }
 
 static inline uint32_t mappings_find_permission(
-	const struct mappings *m, uint64_t hash, const struct peer_key *key)
+	const struct mappings *m, uint64_t hash, const struct permission_key *key)
 {
 	return flow_table_find(&m->by_permission, hash, permission_matches, m->permissions, key);
 }
@@ -298,6 +338,8 @@ int session_add(struct mappings *m, uint32_t allocation, const struct session_pa
 	uint32_t deadline, uint32_t permission_deadline, uint32_t *index);
 void session_set_deadline(struct mappings *m, uint32_t index, uint32_t deadline);
 void session_end(struct mappings *m, uint32_t index);
+// The keys of a session.
+void session_keys(const struct session *s, struct client_key *channel, struct peer_key *peer);
 
 // The relayed transport addresses as messages carry them.
 void allocation_relayed(const struct mappings *m, const struct allocation *a,
@@ -305,9 +347,5 @@ void allocation_relayed(const struct mappings *m, const struct allocation *a,
 
 static inline void mappings_client_key(const struct allocation *a, struct client_key *key)
 {
-	memcpy(key->address, a->client, 16);
-	key->port = a->client_port;
-	key->channel = 0;
-	key->server = a->server;
-	key->family = a->client_family;
+	client_key_set(key, a->client, a->client_family, a->client_port, 0, a->server);
 }

@@ -86,10 +86,10 @@ enum next_hop_verdict next_hops_resolve(struct next_hops *next_hops,
 
 // A consistent copy of one neighbour's line, taken by next_hop_read.
 struct next_hop_view {
+	uint64_t header[NEXT_HOP_HEADER_MAX / 8]; // in words, so that it stays in registers
 	uint16_t port, mtu;
 	uint8_t header_length;
 	uint8_t up;
-	uint8_t header[NEXT_HOP_HEADER_MAX];
 };
 
 // False: the slot is dead, was given away after `epoch`, or is being written.

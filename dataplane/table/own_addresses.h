@@ -13,18 +13,22 @@ enum { OWN_ADDRESS_NONE = 0xFF };
 static inline unsigned own_address_find(
 	const struct node_addresses *addresses, unsigned family, const uint8_t *bytes)
 {
-	uint64_t want[2] = {0, 0}, have[2];
-	if (family == NET_IPV4) {
-		uint32_t word;
-		memcpy(&word, bytes, 4);
-		want[0] = word;
-	} else {
-		memcpy(want, bytes, 16);
+	const unsigned count = addresses->listen_count;
+	uint32_t want, have;
+	if (__builtin_expect(family == NET_IPV4, 1)) {
+		memcpy(&want, bytes, 4);
+		for (unsigned i = 0; i < count; i++) {
+			memcpy(&have, addresses->listen[i].bytes, 4);
+			if (have == want && addresses->listen[i].family == NET_IPV4)
+				return i;
+		}
+		return OWN_ADDRESS_NONE;
 	}
-	for (unsigned i = 0; i < addresses->listen_count; i++) {
-		memcpy(have, addresses->listen[i].bytes, 16);
-		if (addresses->listen[i].family == family &&
-			((have[0] ^ want[0]) | (have[1] ^ want[1])) == 0)
+	memcpy(&want, bytes + 12, 4);
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(&have, addresses->listen[i].bytes + 12, 4);
+		if (have == want && addresses->listen[i].family == NET_IPV6 &&
+			memcmp(addresses->listen[i].bytes, bytes, 12) == 0)
 			return i;
 	}
 	return OWN_ADDRESS_NONE;

@@ -22,7 +22,7 @@ static void set_defaults(struct config *config)
 	config->dataplane.workers = 1;
 	config->dataplane.hugepages = CONFIG_HUGEPAGES_AUTO;
 	config->dataplane.memory = 512;
-	config->dataplane.mappings = 16384;
+	config->dataplane.mappings = 65536;
 	config->dataplane.idle = CONFIG_IDLE_POLL;
 	config->address.port = 3478;
 	config->address.alternate_port = 3479;
@@ -54,6 +54,8 @@ static int parse_text(const char *text, size_t length, const char *name, struct 
 	config_read_text(&parser, text, length);
 	if (parser.failure == 0)
 		config_check(&parser);
+	if (parser.config->dataplane.allocations == 0)
+		parser.config->dataplane.allocations = (parser.config->dataplane.mappings + 3) / 4;
 	if (parser.failure != 0) {
 		config_free(parser.config);
 		return parser.failure;

@@ -84,7 +84,10 @@ struct config {
 		unsigned core_count;
 		enum config_hugepages hugepages;
 		unsigned memory;       // MiB for DPDK, default 512
-		unsigned mappings;     // allocations per worker, default 16384
+		unsigned mappings;     // channels (and as many permissions) per worker, default
+				       // 65536
+		unsigned allocations;  // per worker, default a quarter of mappings; not 0 once
+				       // parsed
 		enum config_idle idle; // default poll
 	} dataplane;
 	struct {

@@ -95,7 +95,12 @@ static void parse_memory(struct config_parser *parser, const char *value)
 
 static void parse_mappings(struct config_parser *parser, const char *value)
 {
-	config_number(parser, value, 16, 4 * 1024 * 1024, &parser->config->dataplane.mappings);
+	config_number(parser, value, 16, 16 * 1024 * 1024, &parser->config->dataplane.mappings);
+}
+
+static void parse_allocations(struct config_parser *parser, const char *value)
+{
+	config_number(parser, value, 16, 4 * 1024 * 1024, &parser->config->dataplane.allocations);
 }
 
 static void parse_idle(struct config_parser *parser, const char *value)
@@ -116,6 +121,7 @@ static const struct config_key keys[] = {
 	{"hugepages", CONFIG_KEY_DATAPLANE_HUGEPAGES, false, parse_hugepages},
 	{"memory", CONFIG_KEY_DATAPLANE_MEMORY, false, parse_memory},
 	{"mappings", CONFIG_KEY_DATAPLANE_MAPPINGS, false, parse_mappings},
+	{"allocations", CONFIG_KEY_DATAPLANE_ALLOCATIONS, false, parse_allocations},
 	{"idle", CONFIG_KEY_DATAPLANE_IDLE, false, parse_idle},
 };
 

@@ -8,13 +8,25 @@
 #include <stdint.h>
 #include <string.h>
 
+// Adding a word to itself rotated by half leaves the folded sum, carry included, in the upper half.
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xFFFFFFFFu) + (sum >> 32);
-	sum = (sum & 0xFFFFFFFFu) + (sum >> 32);
-	sum = (sum & 0xFFFFu) + (sum >> 16);
-	sum = (sum & 0xFFFFu) + (sum >> 16);
-	return (uint16_t)((sum & 0xFFFFu) + (sum >> 16));
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
+}
+
+static inline uint64_t checksum_sum4(const void *data)
+{
+	uint32_t word;
+	memcpy(&word, data, 4);
+	return word;
+}
+
+static inline uint64_t checksum_sum16(const void *data)
+{
+	uint64_t words[2];
+	memcpy(words, data, 16);
+	return (words[0] >> 32) + (uint32_t)words[0] + (words[1] >> 32) + (uint32_t)words[1];
 }
 
 // Unfolded sum of `length` bytes starting at an even offset of the checksummed data (an odd last
@@ -50,8 +62,7 @@ static inline uint64_t checksum_sum(const void *data, size_t length)
 // 768).
 static inline uint16_t checksum_update(uint16_t checksum, uint64_t old_sum, uint64_t new_sum)
 {
-	uint64_t sum = (uint16_t)~checksum;
-	sum += (uint16_t)~checksum_fold(old_sum);
-	sum += checksum_fold(new_sum);
-	return (uint16_t)~checksum_fold(sum);
+	// A multiple of 65535 above any sum of a packet: taking from it is one's complement.
+	const uint64_t zero = 0xFFFFull << 32;
+	return (uint16_t)~checksum_fold((uint16_t)~checksum + (zero - old_sum) + new_sum);
 }

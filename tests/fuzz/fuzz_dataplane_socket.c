@@ -207,7 +207,8 @@ static void make_dataplane(void)
 {
 	if (dataplane.worker_count)
 		return;
-	config.dataplane.mappings = 16;
+	config.dataplane.mappings = 64;
+	config.dataplane.allocations = 16;
 	dataplane.config = &config;
 	dataplane.settings.slots[0] = (struct node_addresses){.listen_count = 1,
 		.port = 3478,

@@ -28,18 +28,21 @@ static uint64_t now;
 static struct rte_mbuf *handed[256];
 static unsigned handed_count;
 
-void worker_transmit(struct worker *w, struct rte_mbuf *mbuf, uint16_t port)
+void worker_transmit(struct worker *w, struct rte_mbuf **mbufs, unsigned count, uint16_t port)
 {
 	(void)w;
-	MUST(port == 0 && mbuf->nb_segs == 1 && mbuf->pkt_len == mbuf->data_len);
-	// What leaves must parse, or be an ICMP error of ours.
-	struct headers h;
-	enum headers_verdict verdict =
-		headers_parse(rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len, &h);
-	// (NOT_UDP: a fragment of one, over an MTU of 100.)
-	MUST(verdict == HEADERS_UDP || verdict == HEADERS_ICMP_ERROR ||
-		verdict == HEADERS_FRAGMENT || verdict == HEADERS_NOT_UDP);
-	rte_pktmbuf_free(mbuf);
+	for (unsigned i = 0; i < count; i++) {
+		struct rte_mbuf *mbuf = mbufs[i];
+		MUST(port == 0 && mbuf->nb_segs == 1 && mbuf->pkt_len == mbuf->data_len);
+		// What leaves must parse, or be an ICMP error of ours.
+		struct headers h;
+		enum headers_verdict verdict =
+			headers_parse(rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len, &h);
+		// (NOT_UDP: a fragment of one, over an MTU of 100.)
+		MUST(verdict == HEADERS_UDP || verdict == HEADERS_ICMP_ERROR ||
+			verdict == HEADERS_FRAGMENT || verdict == HEADERS_NOT_UDP);
+		rte_pktmbuf_free(mbuf);
+	}
 }
 
 void worker_punt(struct worker *w, struct rte_mbuf *mbuf, const struct headers *headers,
@@ -170,7 +173,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		addresses.listen[addresses.listen_count++] = address_of(listen[i]);
 	worker = (struct worker){
 		.addresses = &addresses,
-		.mappings = mappings_create(8, -1),
+		.mappings = mappings_create(8, 32, -1),
 		.relay_ports = relay_ports_create(&addresses),
 		.next_hops = next_hops_create(),
 		.guard = guard_create(1, -1),

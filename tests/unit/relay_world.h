@@ -66,17 +66,20 @@ static struct world world;
 
 // ---- doors ----
 
-void worker_transmit(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)
+void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint16_t port)
 {
 	(void)worker;
-	assert_true(world.frame_count < WORLD_FRAMES);
-	struct world_frame *frame = &world.frames[world.frame_count++];
-	frame->port = port;
-	frame->length = mbuf->pkt_len;
-	assert_int_equal(mbuf->nb_segs, 1);
-	assert_true(mbuf->pkt_len <= sizeof(frame->bytes));
-	memcpy(frame->bytes, rte_pktmbuf_mtod(mbuf, void *), mbuf->pkt_len);
-	rte_pktmbuf_free(mbuf);
+	for (unsigned i = 0; i < count; i++) {
+		struct rte_mbuf *mbuf = mbufs[i];
+		assert_true(world.frame_count < WORLD_FRAMES);
+		struct world_frame *frame = &world.frames[world.frame_count++];
+		frame->port = port;
+		frame->length = mbuf->pkt_len;
+		assert_int_equal(mbuf->nb_segs, 1);
+		assert_true(mbuf->pkt_len <= sizeof(frame->bytes));
+		memcpy(frame->bytes, rte_pktmbuf_mtod(mbuf, void *), mbuf->pkt_len);
+		rte_pktmbuf_free(mbuf);
+	}
 }
 
 void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
@@ -225,7 +228,7 @@ static inline void world_open_with(bool behaviour, unsigned allocations)
 		world.workers[i] = (struct worker){
 			.id = i,
 			.addresses = a,
-			.mappings = mappings_create(allocations, -1),
+			.mappings = mappings_create(allocations, 4 * allocations, -1),
 			.relay_ports = world.relay_ports,
 			.next_hops = world.next_hops,
 			.guard = guard_create(1, -1),

@@ -35,7 +35,8 @@ static int bench_up_workers(void **state, unsigned workers)
 {
 	(void)state;
 	bench = calloc(1, sizeof(*bench));
-	bench->config.dataplane.mappings = 1024;
+	bench->config.dataplane.mappings = 4096;
+	bench->config.dataplane.allocations = 1024;
 	bench->dataplane.config = &bench->config;
 	bench->dataplane.instance = 0x1122334455667788;
 	bench->dataplane.started_ms = dataplane_now_ms();

@@ -107,7 +107,8 @@ static void test_minimal_file_gets_documented_defaults(void **state)
 	assert_int_equal(c->dataplane.core_count, 0);
 	assert_int_equal(c->dataplane.hugepages, CONFIG_HUGEPAGES_AUTO);
 	assert_int_equal(c->dataplane.memory, 512);
-	assert_int_equal(c->dataplane.mappings, 16384);
+	assert_int_equal(c->dataplane.mappings, 65536);
+	assert_int_equal(c->dataplane.allocations, 16384);
 	assert_int_equal(c->dataplane.idle, CONFIG_IDLE_POLL);
 	assert_int_equal(c->address.listen_count, 1);
 	assert_int_equal(c->address.port, 3478);
@@ -156,6 +157,7 @@ static void test_every_key_arrives(void **state)
 		      "hugepages = no\n"
 		      "memory = 2048\n"
 		      "mappings = 100000\n"
+		      "allocations = 30000\n"
 		      "idle = sleep\n"
 		      "[address]\n"
 		      "listen = 192.0.2.1\n"
@@ -228,6 +230,7 @@ static void test_every_key_arrives(void **state)
 	assert_int_equal(c->dataplane.hugepages, CONFIG_HUGEPAGES_NO);
 	assert_int_equal(c->dataplane.memory, 2048);
 	assert_int_equal(c->dataplane.mappings, 100000);
+	assert_int_equal(c->dataplane.allocations, 30000);
 	assert_int_equal(c->dataplane.idle, CONFIG_IDLE_SLEEP);
 	assert_int_equal(c->address.listen_count, 3);
 	assert_address(&c->address.listen[1], "192.0.2.2");

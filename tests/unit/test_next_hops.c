@@ -127,7 +127,7 @@ static void links(void **state)
 	struct next_hop_view view;
 	assert_true(next_hop_read(world.next_hops, before.index, before.epoch, &view));
 	assert_int_equal(view.header_length, 16);
-	assert_int_equal(view.header[15], 42);
+	assert_int_equal(((const uint8_t *)view.header)[15], 42);
 	assert_int_equal(view.mtu, 1400);
 	assert_false(next_hops_fresh(world.next_hops, before.epoch));
 	assert_true(next_hops_fresh(world.next_hops, ask("203.0.113.1", 0).epoch));

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Workers with N mappings in memory and no machinery: the tables, routes and addresses that the
+// packet stages read, filled as the control plane would fill them, and frames of those mappings.
+// One lcore, but for what a worker owns, which its own lcore may use.
+//
+// Mapping i is one channel: client 198.18.0.0/16 -> relay 192.0.2.1... -> peer 198.19.0.0/16,
+// behind one gateway on port 0. Everything about it is computed from i, so that making a frame
+// touches no table.
+#pragma once
+
+#include "dataplane/table/mappings.h"
+#include "dataplane/worker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rte_mbuf;
+struct rte_mempool;
+
+enum {
+	WORLD_LISTEN = 16,
+	WORLD_RELAY_FIRST = 49152,
+	WORLD_RELAY_COUNT = 16384,
+	WORLD_WORKERS_MAX = 2,
+};
+
+enum world_way { WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT };
+
+struct mapping_world {
+	struct node_addresses addresses;
+	struct next_hops *next_hops;
+	struct relay_ports *relay_ports;
+	struct worker *workers[WORLD_WORKERS_MAX];
+	unsigned worker_count;
+	uint32_t mappings; // per worker
+	unsigned channels; // per allocation
+	uint64_t now;      // TSC of the last install
+	uint32_t *session; // worker 0: mapping -> index of its session line
+};
+
+// Memory of EAL's heap. Ends the program with a message when something does not fit.
+void world_open(
+	struct mapping_world *world, unsigned workers, uint32_t mappings, struct rte_mempool *pool);
+void world_close(struct mapping_world *world);
+
+// Makes *mbuf the frame of mapping i of that worker with `size` application bytes (zeros).
+void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i, enum world_way way,
+	unsigned size, struct rte_mbuf *mbuf);
