@@ -4,6 +4,8 @@
 #include "dataplane/dataplane.h"
 
 #include "dataplane/eal.h"
+#include "dataplane/guard_requests.h"
+#include "dataplane/guard_rules.h"
 #include "dataplane/pool.h"
 #include "dataplane/steering.h"
 
@@ -58,17 +60,6 @@ static void take_addresses(struct node_addresses *out, const struct config *conf
 		for (unsigned j = 0; j < i; j++)
 			if (out->listen[i].family == out->listen[j].family)
 				out->behaviour_discovery = true;
-}
-
-static struct guard_limits take_limits(const struct config *config)
-{
-	return (struct guard_limits){
-		.reply_bytes = config->guard.reply_bytes,
-		.punts = config->guard.punts,
-		.punts_with_allocation = config->guard.punts_with_allocation,
-		.punts_total = config->guard.punts_total,
-		.new_allocations = config->guard.new_allocations,
-	};
 }
 
 static struct steer_config what_is_ours(const struct node_addresses *addresses)
@@ -177,15 +168,13 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	worker->addresses = &dataplane->settings.slots[0];
 	worker->relay_ports = dataplane->relay_ports;
 	worker->next_hops = dataplane->next_hops;
+	worker->guard_rules = dataplane->guard_rules;
 	worker->pool = dataplane->pool;
 	for (unsigned p = 0; p < dataplane->port_count; p++)
 		worker->port_has_kernel[p] = dataplane->ports[p].has_kernel;
 	worker->mappings = mappings_create(dataplane->config->dataplane.allocations,
 		dataplane->config->dataplane.mappings, socket);
 	worker->guard = guard_create(dataplane->config->dataplane.workers, socket);
-	if (worker->guard)
-		guard_limits_set(worker->guard, &dataplane->guard_limits,
-			dataplane->config->dataplane.workers);
 	worker->machine = machine_create(dataplane);
 	return worker->mappings && worker->guard && worker->machine ? 0 : -ENOMEM;
 }
@@ -195,7 +184,10 @@ static int make_tables(
 {
 	dataplane->relay_ports = relay_ports_create(&dataplane->settings.slots[0]);
 	dataplane->next_hops = next_hops_create();
-	int result = dataplane->relay_ports && dataplane->next_hops ? 0 : -ENOMEM;
+	dataplane->guard_rules = guard_rules_create();
+	int result = dataplane->relay_ports && dataplane->next_hops && dataplane->guard_rules
+			     ? 0
+			     : -ENOMEM;
 	for (uint16_t w = 0; result == 0 && w < dataplane->config->dataplane.workers; w++)
 		result = make_worker(dataplane, eal, w);
 	if (result)
@@ -232,7 +224,6 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 	dataplane->started_ms = dataplane_now_ms();
 	take_addresses(&dataplane->settings.slots[0], config);
 	dataplane->settings.may_rest = config->dataplane.idle == CONFIG_IDLE_SLEEP;
-	dataplane->guard_limits = take_limits(config);
 	if (getrandom(&dataplane->instance, sizeof(dataplane->instance), 0) !=
 			sizeof(dataplane->instance) ||
 		getrandom(dataplane->tag_key, sizeof(dataplane->tag_key), 0) !=
@@ -245,6 +236,9 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 		result = make_tables(dataplane, eal, error);
 	if (result == 0)
 		result = start_ports(dataplane, error);
+	if (result == 0 && (result = guard_start(dataplane, config)))
+		snprintf(error, DATAPLANE_ERROR_SIZE, "setting the rules of [guard]: %s",
+			strerror(-result));
 	if (result == 0)
 		result = steering_arrange(dataplane);
 	if (result == -ENOSPC)
@@ -296,6 +290,7 @@ void dataplane_close(struct dataplane *dataplane)
 	dataplane->worker_count = 0;
 	relay_ports_free(dataplane->relay_ports);
 	next_hops_free(dataplane->next_hops);
+	guard_rules_free(dataplane->guard_rules);
 	rte_mempool_free(dataplane->pool);
 	explicit_bzero(dataplane->tag_key, sizeof(dataplane->tag_key));
 }

@@ -34,7 +34,7 @@ struct settings {
 	struct node_addresses slots[2];
 	unsigned current;
 	unsigned pending;    // workers that have not yet said so
-	bool may_rest;        // idle = sleep
+	bool may_rest;       // idle = sleep
 	uint64_t changed_ms; // when the range did; 0: no earlier range. dataplane_now_ms clock
 	uint64_t looked_ms;  // at who still has a port of the earlier range
 };
@@ -44,8 +44,9 @@ struct dataplane {
 	struct settings settings;
 	struct rte_mempool *pool;
 	struct relay_ports *relay_ports;
-	struct next_hops *next_hops; // main: rw, workers: ro
-	struct guard_limits guard_limits;
+	struct next_hops *next_hops;          // main: rw, workers: ro
+	struct guard_rules *guard_rules;      // main: rw, workers: ro
+	struct api_guard_limits guard_limits; // main: rw
 
 	struct steering_homes homes[2]; // [0] IPv4, [1] IPv6
 

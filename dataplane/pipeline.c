@@ -2,6 +2,7 @@
 // The order of the stages: parse, classify, one of six ways, transmit; one way, no turning back.
 // Only a hairpinned packet goes through the peer's side in a second, shorter pass, which cannot
 // make another. Owner worker; nothing here blocks, allocates or logs.
+#include "dataplane/guard_rules.h"
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/pass.h"
@@ -100,6 +101,9 @@ static void burst_run(
 	uint64_t start = rte_rdtsc();
 	stage_parse(&pass);
 	start = pass_count(worker, STAGE_parse, count, start);
+	const struct guard_table *table = guard_rules_table(worker->guard_rules, worker->id);
+	if (__builtin_expect(table != NULL, 0))
+		stage_blocked(&pass, table);
 	stage_classify(&pass);
 	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
 	if (pass.channel_data.count) {

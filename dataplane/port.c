@@ -264,6 +264,7 @@ int port_make(struct port *port, const struct config_port *config, unsigned inde
 	port->program_file = -1;
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		wake_by(&port->wake[q], -1);
+	port->guard = steer_guard_none();
 	snprintf(port->name, sizeof(port->name), "%s:%.50s", type_names[config->type],
 		config->target);
 	if (port->queues == 0 && config->type != CONFIG_PORT_AF_XDP)
@@ -411,6 +412,11 @@ static int steer(
 		return 0;
 	if (result < 0)
 		return fail_steer(error, port, result, foreign);
+	if (port->config->type == CONFIG_PORT_AF_XDP) {
+		result = steer_guard_open(port->config->target, &port->guard);
+		if (result)
+			return fail_steer(error, port, result, foreign);
+	}
 	return 0;
 }
 
@@ -446,6 +452,8 @@ void port_close(struct port *port)
 	if (port->config->type == CONFIG_PORT_AF_PACKET && port->steering.settings >= 0)
 		steer_tc_detach(port->config->target);
 	steer_handles_close(&port->steering);
+	if (port->guard.settings)
+		steer_guard_close(&port->guard);
 	if (port->program_file >= 0)
 		close(port->program_file);
 	port->program_file = -1;

@@ -7,6 +7,7 @@
 #include "dataplane/packet_ring.h"
 #include "dataplane/umem.h"
 #include "dataplane/wake.h"
+#include "ebpf/guard_maps.h"
 #include "ebpf/load.h"
 #include "lib/config/config.h"
 
@@ -42,7 +43,8 @@ struct port {
 	uint32_t frame_size; // of AF_PACKET's rings
 	bool made, started;
 	struct steer_handles steering;
-	int program_file; // open until the queues are set up; -1: none
+	struct steer_guard guard; // of the XDP program; none for other ports
+	int program_file;         // open until the queues are set up; -1: none
 	char program[STEER_PATH_SIZE];
 };
 

@@ -6,6 +6,7 @@
 #include "dataplane/connection.h"
 
 #include "dataplane/dataplane.h"
+#include "dataplane/guard_requests.h"
 #include "ebpf/load.h"
 #include "lib/config/difference.h"
 
@@ -199,6 +200,7 @@ void reading_continue(struct connection *connection)
 		struct api_worker worker;
 		struct api_steering steering;
 		struct api_config_key key;
+		struct api_guard_rule rule;
 	} item;
 	while (connection_room(connection) >= CONNECTION_ANSWER_RESERVE) {
 		bool more;
@@ -219,6 +221,10 @@ void reading_continue(struct connection *connection)
 		case API_CONFIG_KEYS:
 			more = config_key_item(dataplane, stream->position, &item.key);
 			size = sizeof(item.key);
+			break;
+		case API_GUARD_RULES:
+			more = guard_rule_at(dataplane, stream->position, &item.rule);
+			size = sizeof(item.rule);
 			break;
 		default:
 			more = worker_item(dataplane, stream->position, &item.worker);

@@ -8,6 +8,7 @@
 #include "dataplane/command.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/settings.h"
+#include "dataplane/guard_requests.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,6 +56,14 @@ static bool size_is_right(const struct api_frame *frame)
 	case API_NEIGHBOUR_SET:
 	case API_NEIGHBOUR_DELETE:
 		return frame->size == sizeof(struct api_neighbour);
+	case API_GUARD_SET:
+		return frame->size == sizeof(struct api_guard_rule);
+	case API_GUARD_REMOVE:
+		return frame->size == sizeof(struct net_prefix);
+	case API_GUARD_LIMITS_SET:
+		return frame->size == sizeof(struct api_guard_limits);
+	case API_GUARD_RULES:
+	case API_GUARD_LIMITS:
 	case API_SNAPSHOT:
 	case API_ROUTING_SYNCED:
 	case API_COUNTERS:
@@ -71,7 +80,8 @@ static bool size_is_right(const struct api_frame *frame)
 
 static bool needs_control(uint32_t type)
 {
-	return type < API_COUNTERS || (type >= API_SETTINGS && type < API_STEERING);
+	return type < API_COUNTERS || (type >= API_GUARD_SET && type < API_GUARD_RULES) ||
+	       (type >= API_SETTINGS && type < API_STEERING);
 }
 
 static int answer(struct connection *connection, const struct api_frame *frame, int result)
@@ -312,6 +322,24 @@ static int routing(struct next_hops *next_hops, const struct api_frame *frame)
 	}
 }
 
+static int guard(struct dataplane *dataplane, const struct api_frame *frame)
+{
+	union {
+		struct api_guard_rule rule;
+		struct net_prefix prefix;
+		struct api_guard_limits limits;
+	} in;
+	memcpy(&in, frame->payload, frame->size);
+	switch (frame->header.type) {
+	case API_GUARD_SET:
+		return guard_set(dataplane, &in.rule);
+	case API_GUARD_REMOVE:
+		return guard_remove(dataplane, &in.prefix);
+	default:
+		return guard_limit(dataplane, &in.limits);
+	}
+}
+
 int request_execute(struct connection *connection, const struct api_frame *frame)
 {
 	struct dataplane *dataplane = connection->server->dataplane;
@@ -338,6 +366,7 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 	case API_WORKERS:
 	case API_STEERING:
 	case API_CONFIG_KEYS:
+	case API_GUARD_RULES:
 		connection->stream =
 			(struct connection_stream){.id = frame->header.id, .type = type};
 		if (type == API_SNAPSHOT)
@@ -352,6 +381,14 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 		return answer(connection, frame, drain(dataplane, frame));
 	case API_SETTINGS:
 		return settings(connection, frame);
+	case API_GUARD_SET:
+	case API_GUARD_REMOVE:
+	case API_GUARD_LIMITS_SET:
+		return answer(connection, frame, guard(dataplane, frame));
+	case API_GUARD_LIMITS:
+		connection_append(connection, frame->header.id, type, &dataplane->guard_limits,
+			sizeof(dataplane->guard_limits), NULL, 0);
+		return 0;
 	default:
 		return answer(connection, frame, routing(dataplane->next_hops, frame));
 	}

@@ -5,6 +5,7 @@
 
 #include "dataplane/command.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/guard_requests.h"
 #include "dataplane/table/relay_ports.h"
 #include "ebpf/load.h"
 
@@ -164,6 +165,7 @@ int settings_set(struct dataplane *dataplane, const struct api_settings *in, uin
 	next->channel_last = channel_last;
 	settings->may_rest = may_rest;
 	settings->current = !settings->current;
+	guard_settings_changed(dataplane);
 	tell_workers(dataplane, connection, request);
 	return 1;
 }

@@ -18,6 +18,7 @@ struct mappings;    // table/mappings.h: this worker's allocations, permissions,
 struct relay_ports; // table/relay_ports.h: shared, port -> owner
 struct next_hops;   // table/next_hops.h: shared, main writes
 struct guard;       // stage/guard.h: this worker's budgets
+struct guard_rules; // guard_rules.h: shared, main writes
 
 enum {
 	WORKERS_MAX = 64,
@@ -44,6 +45,7 @@ struct worker {
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops;
 	struct guard *guard;
+	struct guard_rules *guard_rules; // main: rw, workers: ro; NULL: none
 	struct rte_mempool *pool;
 	struct stats stats;              // worker: rw, main: ro
 	bool port_has_kernel[PORTS_MAX]; // true: the kernel sees this port's other packets by

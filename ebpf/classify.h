@@ -4,7 +4,9 @@
 // Only what the dataplane can forward as it stands is the relay's: a whole UDP datagram without
 // fragmentation, IPv4 options or IPv6 extension headers, to a listed address and one of its ports,
 // and ICMP errors about such a datagram that a relayed port sent (RFC 8656 section 11.5). Anything
-// unclear is the kernel's: a box that answers ssh is worth more than a datagram.
+// unclear is the kernel's: a box that answers ssh is worth more than a datagram. Only where address
+// and port can be read and are the relay's, but the lengths around them contradict each other, it
+// is nobody's.
 //
 // Reads the frame only; the verdict depends on nothing but the frame and the maps. Checksums are
 // not verified here: the dataplane does that for what it gets.
@@ -65,6 +67,16 @@ struct steer_cursor {
 	__u32 left;
 };
 
+// What the guard asks about a frame that is the relay's.
+struct steer_datagram {
+	struct steer_cursor payload;
+	struct steer_address source;
+	__u32 payload_length;
+	__u32 address; // which of ours it was sent to
+	__u16 port;    // of ours: the destination, in an ICMP error the quoted source
+	__be16 source_port;
+};
+
 // The bytes at the cursor, then moves behind them; NULL when there are fewer.
 static __always_inline const void *cursor_take(struct steer_cursor *cursor, __u32 length)
 {
@@ -91,6 +103,11 @@ static __always_inline bool steer_takes(enum steer_counter counter)
 	return counter <= STEER_TAKE_ICMP_ERROR;
 }
 
+static __always_inline bool steer_drops(enum steer_counter counter)
+{
+	return counter >= STEER_DROP_LENGTH;
+}
+
 static __always_inline struct steer_address address_v4(const __be32 *bytes)
 {
 	struct steer_address address;
@@ -111,7 +128,8 @@ static __always_inline struct steer_address address_v6(const struct in6_addr *by
 	return address;
 }
 
-static __always_inline bool address_listed(const struct steer_address *address)
+// Its place in the configuration; NULL: not the relay's.
+static __always_inline const __u8 *address_find(const struct steer_address *address)
 {
 	return bpf_map_lookup_elem(&steer_addresses, address);
 }
@@ -122,39 +140,48 @@ static __always_inline bool port_relayed(const struct steer_settings *settings, 
 	       (port >= settings->earlier_first && port <= settings->earlier_last);
 }
 
-// cursor: at the UDP header. length: bytes the IP header promises from there on.
-static __always_inline enum steer_counter classify_udp(
-	struct steer_cursor *cursor, __u32 length, const struct steer_settings *settings)
+// cursor: at the UDP header. length: bytes the IP header promises from there on; 0 when its own
+// length is wrong. RFC 9868 would allow a UDP length below IP's; the dataplane does not.
+static __always_inline enum steer_counter classify_udp(struct steer_cursor *cursor, __u32 length,
+	const struct steer_settings *settings, struct steer_datagram *out)
 {
 	const struct udphdr *udp = cursor_take(cursor, sizeof(*udp));
 
 	if (!udp)
 		return STEER_PASS_MALFORMED;
 	__u16 udp_length = bpf_ntohs(udp->len);
-	if (udp_length < sizeof(*udp) || udp_length > length)
-		return STEER_PASS_MALFORMED;
 	__u16 port = bpf_ntohs(udp->dest);
-	if (port == settings->listen_port || port == settings->alternate_port)
-		return STEER_TAKE_CLIENT;
-	return port_relayed(settings, port) ? STEER_TAKE_PEER : STEER_PASS_OTHER_PORT;
+	bool client = port == settings->listen_port || port == settings->alternate_port;
+	bool peer = port_relayed(settings, port);
+	if (udp_length < sizeof(*udp) || udp_length > length)
+		return client || peer ? STEER_DROP_LENGTH : STEER_PASS_MALFORMED;
+	if (!client && !peer)
+		return STEER_PASS_OTHER_PORT;
+	if (udp_length != length)
+		return STEER_DROP_LENGTH;
+	out->payload = *cursor;
+	out->payload_length = udp_length - (__u32)sizeof(*udp);
+	out->port = port;
+	out->source_port = udp->source;
+	return client ? STEER_TAKE_CLIENT : STEER_TAKE_PEER;
 }
 
 // cursor: at the UDP header embedded in an error about a datagram from one of our addresses.
-static __always_inline enum steer_counter classify_embedded_udp(
-	struct steer_cursor *cursor, const struct steer_settings *settings)
+static __always_inline enum steer_counter classify_embedded_udp(struct steer_cursor *cursor,
+	const struct steer_settings *settings, struct steer_datagram *out)
 {
 	const struct udphdr *udp = cursor_take(cursor, sizeof(*udp));
 
 	if (!udp)
 		return STEER_PASS_MALFORMED;
-	return port_relayed(settings, bpf_ntohs(udp->source)) ? STEER_TAKE_ICMP_ERROR
-							      : STEER_PASS_ICMP;
+	out->port = bpf_ntohs(udp->source);
+	return port_relayed(settings, out->port) ? STEER_TAKE_ICMP_ERROR : STEER_PASS_ICMP;
 }
 
 // An error comes to the address that sent the embedded datagram; where the two differ it is forged
 // or not for us. The embedded datagram may be a first fragment: a router may cut what we sent.
 static __always_inline enum steer_counter classify_icmp4(struct steer_cursor *cursor, __u32 length,
-	__be32 destination, const struct steer_settings *settings)
+	__be32 destination, const struct steer_settings *settings, struct steer_datagram *out)
 {
 	const __u8 *icmp = cursor_take(cursor, STEER_ICMP_HEADER);
 
@@ -171,11 +198,12 @@ static __always_inline enum steer_counter classify_icmp4(struct steer_cursor *cu
 	if (embedded->version != 4 || embedded->ihl != 5 || embedded->protocol != IPPROTO_UDP ||
 		(embedded->frag_off & bpf_htons(0x1fff)) || embedded->saddr != destination)
 		return STEER_PASS_ICMP;
-	return classify_embedded_udp(cursor, settings);
+	return classify_embedded_udp(cursor, settings, out);
 }
 
 static __always_inline enum steer_counter classify_icmp6(struct steer_cursor *cursor, __u32 length,
-	const struct in6_addr *destination, const struct steer_settings *settings)
+	const struct in6_addr *destination, const struct steer_settings *settings,
+	struct steer_datagram *out)
 {
 	const __u8 *icmp = cursor_take(cursor, STEER_ICMP_HEADER);
 
@@ -193,11 +221,11 @@ static __always_inline enum steer_counter classify_icmp6(struct steer_cursor *cu
 	for (int i = 0; i < 4; i++)
 		if (embedded->saddr.in6_u.u6_addr32[i] != destination->in6_u.u6_addr32[i])
 			return STEER_PASS_ICMP;
-	return classify_embedded_udp(cursor, settings);
+	return classify_embedded_udp(cursor, settings, out);
 }
 
-static __always_inline enum steer_counter classify_ipv4(
-	struct steer_cursor *cursor, const struct steer_settings *settings)
+static __always_inline enum steer_counter classify_ipv4(struct steer_cursor *cursor,
+	const struct steer_settings *settings, struct steer_datagram *out)
 {
 	__u32 left = cursor->left;
 	const struct iphdr *ip = cursor_take(cursor, sizeof(*ip));
@@ -207,18 +235,23 @@ static __always_inline enum steer_counter classify_ipv4(
 	if (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_ICMP)
 		return STEER_PASS_OTHER_PROTOCOL;
 	struct steer_address destination = address_v4(&ip->daddr);
-	if (!address_listed(&destination))
+	const __u8 *own = address_find(&destination);
+	if (!own)
 		return STEER_PASS_OTHER_ADDRESS;
+	out->address = *own;
+	out->source = address_v4(&ip->saddr);
 	__u32 total = bpf_ntohs(ip->tot_len);
-	if (total < sizeof(*ip) || total > left)
+	bool wrong = total < sizeof(*ip) || total > left;
+	bool plain = ip->ihl == 5 && !(ip->frag_off & bpf_htons(0x3fff));
+	if (wrong && (!plain || ip->protocol != IPPROTO_UDP))
 		return STEER_PASS_MALFORMED;
 	if (ip->ihl != 5)
 		return STEER_PASS_OPTIONS;
-	if (ip->frag_off & bpf_htons(0x3fff)) // more fragments, or an offset
+	if (!plain) // more fragments, or an offset
 		return STEER_PASS_FRAGMENT;
 	if (ip->protocol == IPPROTO_UDP)
-		return classify_udp(cursor, total - sizeof(*ip), settings);
-	return classify_icmp4(cursor, total - sizeof(*ip), ip->daddr, settings);
+		return classify_udp(cursor, wrong ? 0 : total - sizeof(*ip), settings, out);
+	return classify_icmp4(cursor, total - sizeof(*ip), ip->daddr, settings, out);
 }
 
 static __always_inline bool protocol_is_extension(__u8 protocol)
@@ -248,8 +281,8 @@ static __always_inline enum steer_counter classify_fragment6(struct steer_cursor
 	return fragment[0] == IPPROTO_UDP ? STEER_PASS_FRAGMENT : STEER_PASS_OPTIONS;
 }
 
-static __always_inline enum steer_counter classify_ipv6(
-	struct steer_cursor *cursor, const struct steer_settings *settings)
+static __always_inline enum steer_counter classify_ipv6(struct steer_cursor *cursor,
+	const struct steer_settings *settings, struct steer_datagram *out)
 {
 	const struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
 
@@ -260,22 +293,27 @@ static __always_inline enum steer_counter classify_ipv6(
 		!protocol_is_extension(protocol))
 		return STEER_PASS_OTHER_PROTOCOL;
 	struct steer_address destination = address_v6(&ip->daddr);
-	if (!address_listed(&destination))
+	const __u8 *own = address_find(&destination);
+	if (!own)
 		return STEER_PASS_OTHER_ADDRESS;
+	out->address = *own;
+	out->source = address_v6(&ip->saddr);
 	__u32 length = bpf_ntohs(ip->payload_len);
-	if (length > cursor->left)
-		return STEER_PASS_MALFORMED;
+	bool wrong = length > cursor->left;
 	if (protocol == IPPROTO_UDP)
-		return classify_udp(cursor, length, settings);
+		return classify_udp(cursor, wrong ? 0 : length, settings, out);
+	if (wrong)
+		return STEER_PASS_MALFORMED;
 	if (protocol == IPPROTO_ICMPV6)
-		return classify_icmp6(cursor, length, &ip->daddr, settings);
+		return classify_icmp6(cursor, length, &ip->daddr, settings, out);
 	return protocol == IPPROTO_FRAGMENT ? classify_fragment6(cursor) : STEER_PASS_OPTIONS;
 }
 
 // data, end: the mapped part of the frame, from the Ethernet header on. length: of the whole frame.
-// tags: VLAN tags already taken off it (tc: the one in the metadata).
+// tags: VLAN tags already taken off it (tc: the one in the metadata). *out is set when the answer
+// is one of STEER_TAKE_.
 static __always_inline enum steer_counter steer_classify(
-	const void *data, const void *end, __u32 length, __u32 tags)
+	const void *data, const void *end, __u32 length, __u32 tags, struct steer_datagram *out)
 {
 	struct steer_cursor cursor = {.position = data, .end = end, .left = length};
 	__u32 key = 0;
@@ -301,8 +339,8 @@ static __always_inline enum steer_counter steer_classify(
 		type == bpf_htons(ETH_P_8021AD))
 		return STEER_PASS_TAGS;
 	if (type == bpf_htons(ETH_P_IP))
-		return classify_ipv4(&cursor, settings);
+		return classify_ipv4(&cursor, settings, out);
 	if (type == bpf_htons(ETH_P_IPV6))
-		return classify_ipv6(&cursor, settings);
+		return classify_ipv6(&cursor, settings, out);
 	return STEER_PASS_NOT_IP;
 }

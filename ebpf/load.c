@@ -178,13 +178,19 @@ static int program_open(int ifindex)
 	return error ? error : fd;
 }
 
+int steer_program_open(const char *ifname)
+{
+	int ifindex = interface_index(ifname);
+
+	return ifindex < 0 ? ifindex : program_open(ifindex);
+}
+
 int steer_configure(
 	const char *ifname, const struct steer_config *config, struct steer_handles *handles)
 {
 	struct steer_prints prints = steer_prints_silence();
 	struct steer_maps maps;
-	int ifindex = interface_index(ifname);
-	int result = ifindex < 0 ? ifindex : program_open(ifindex);
+	int result = steer_program_open(ifname);
 
 	*handles = STEER_HANDLES_NONE;
 	if (result >= 0) {

@@ -70,10 +70,10 @@ int steer_configure(
 int steer_tc_attach(const char *ifname, const struct steer_config *config,
 	struct steer_handles *handles, char foreign[static STEER_NAME_SIZE]);
 
-// Other relayed ports for a program that is at work: first-last, and earlier_first-earlier_last where
-// allocations of before live still (the same range twice when there are none). No frame goes astray
-// to a port that is and was relayed, as long as the old first-last lies within the new one or within
-// the new earlier range.
+// Other relayed ports for a program that is at work: first-last, and earlier_first-earlier_last
+// where allocations of before live still (the same range twice when there are none). No frame goes
+// astray to a port that is and was relayed, as long as the old first-last lies within the new one
+// or within the new earlier range.
 int steer_relay_ports(const struct steer_handles *handles, uint16_t first, uint16_t last,
 	uint16_t earlier_first, uint16_t earlier_last);
 

@@ -141,7 +141,7 @@ static int addresses_add(int map, const struct steer_config *config)
 {
 	for (unsigned i = 0; i < config->address_count; i++) {
 		struct steer_address key = {.family = config->addresses[i].family};
-		uint8_t value = 1;
+		uint8_t value = (uint8_t)i;
 
 		memcpy(key.bytes, config->addresses[i].bytes, key.family == NET_IPV4 ? 4 : 16);
 		int error = bpf_map_update_elem(map, &key, &value, BPF_ANY);
@@ -315,6 +315,15 @@ const char *steer_counter_name(enum steer_counter counter)
 		[STEER_PASS_FRAGMENT] = "fragment",
 		[STEER_PASS_OTHER_PORT] = "other_port",
 		[STEER_PASS_ICMP] = "icmp",
+		[STEER_DROP_LENGTH] = "drop_length",
+		[STEER_DROP_BLOCKED] = "drop_blocked",
+		[STEER_DROP_SOURCE] = "drop_source",
+		[STEER_DROP_UNALLOCATED] = "drop_unallocated",
+		[STEER_DROP_SHORT] = "drop_short",
+		[STEER_DROP_FIRST_BYTE] = "drop_first_byte",
+		[STEER_DROP_STUN] = "drop_stun",
+		[STEER_DROP_CHANNEL] = "drop_channel",
+		[STEER_DROP_BUDGET] = "drop_budget",
 	};
 
 	return (unsigned)counter < STEER_COUNTERS ? names[counter] : "unknown";

@@ -24,6 +24,9 @@ void steer_prints_restore(struct steer_prints prints);
 // The kernel's name of a program. id: of any program in the system.
 int steer_program_name(uint32_t id, char name[static STEER_NAME_SIZE]);
 
+// A descriptor of our XDP program on ifname; -ENOENT without, -ENODEV.
+int steer_program_open(const char *ifname);
+
 // Finds the maps of a program by their names. -ENOENT when settings, addresses or counters is
 // missing: then it is not ours. On success steer_maps_close is the caller's.
 int steer_maps_open(int program_fd, struct steer_maps *maps);

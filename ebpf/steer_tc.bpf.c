@@ -25,10 +25,11 @@ int blindrelay_tc(struct __sk_buff *frame)
 		end = (const void *)(long)frame->data_end;
 	}
 	// The kernel has moved the outermost tag into the metadata by now.
+	struct steer_datagram datagram = {0};
 	enum steer_counter counter =
-		steer_classify(data, end, frame->len, frame->vlan_present ? 1 : 0);
+		steer_classify(data, end, frame->len, frame->vlan_present ? 1 : 0, &datagram);
 	steer_count(counter);
-	return steer_takes(counter) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	return steer_takes(counter) || steer_drops(counter) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 const char steer_license[] SEC("license") = "Dual BSD/GPL";

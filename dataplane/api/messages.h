@@ -63,6 +63,12 @@ enum api_type {
 	API_CONFIG_KEYS,   // stream of api_config_key
 	// reading; any role
 	API_STEERING = 104, // stream of api_steering
+	// the guard
+	API_GUARD_SET = 80,   // struct api_guard_rule; control role only
+	API_GUARD_REMOVE,     // struct net_prefix; control role only
+	API_GUARD_LIMITS_SET, // struct api_guard_limits; control role only
+	API_GUARD_RULES = 84, // stream of api_guard_rule; any role
+	API_GUARD_LIMITS,     // one api_guard_limits; any role
 };
 
 struct api_header {
@@ -381,3 +387,37 @@ struct api_gauges {
 	uint32_t reserved;
 };
 static_assert(sizeof(struct api_gauges) == 88, "wire");
+
+// ---- the guard ----
+
+enum api_guard_action {
+	API_GUARD_BLOCK = 1,
+	API_GUARD_ALLOW = 2, // an exception within a blocked prefix
+};
+
+enum api_guard_origin {
+	API_GUARD_CONFIGURED = 1, // stands in the configuration
+	API_GUARD_ADDED = 2,      // set since the start
+};
+
+// The rule of a prefix of sources; the longest prefix that holds a source decides. API_GUARD_SET
+// replaces the prefix's rule. 0; -EINVAL no prefix, or set bits behind its length; -ENOSPC too many
+// rules. API_GUARD_REMOVE: -ENOENT the prefix has none. No live mapping ends by a rule.
+struct api_guard_rule {
+	struct net_prefix prefix;
+	uint8_t action; // enum api_guard_action
+	uint8_t origin; // enum api_guard_origin
+	uint16_t reserved;
+};
+static_assert(sizeof(struct api_guard_rule) == 28, "wire");
+
+// Per second; each from 1 to 10^9. The first three are of one source prefix (/24, /56) over all
+// workers, punts_total is of all prefixes over all workers, new_allocations of each worker.
+struct api_guard_limits {
+	uint32_t reply_bytes;
+	uint32_t punts;
+	uint32_t punts_with_allocation;
+	uint32_t punts_total;
+	uint32_t new_allocations;
+};
+static_assert(sizeof(struct api_guard_limits) == 20, "wire");

@@ -81,7 +81,7 @@ static void limit_set(struct guard *guard, unsigned purse, uint64_t rate, uint64
 	atomic_store_explicit(&guard->limits[purse], word, memory_order_relaxed);
 }
 
-void guard_limits_set(struct guard *guard, const struct guard_limits *limits, unsigned workers)
+void guard_limits_set(struct guard *guard, const struct api_guard_limits *limits, unsigned workers)
 {
 	// A prefix's packets are spread over the workers, and so is its budget.
 	uint64_t bytes = limits->reply_bytes / workers, punts = limits->punts / workers,
@@ -99,7 +99,7 @@ void guard_limits_set(struct guard *guard, const struct guard_limits *limits, un
 
 struct guard *guard_create(unsigned workers, int socket)
 {
-	static const struct guard_limits defaults = {GUARD_REPLY_BYTES, GUARD_PUNTS,
+	static const struct api_guard_limits defaults = {GUARD_REPLY_BYTES, GUARD_PUNTS,
 		GUARD_PUNTS_WITH_ALLOCATION, GUARD_PUNTS_TOTAL, GUARD_NEW_ALLOCATIONS};
 	struct guard *guard = table_memory_take(1, sizeof(*guard), socket);
 	if (guard == NULL)

@@ -22,7 +22,7 @@
 // two packets does no harm.
 #pragma once
 
-#include "lib/net/address.h"
+#include "dataplane/api/messages.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +31,7 @@ enum {
 	GUARD_KNOWN = 1 << 18,
 	// Of GUARD_KEPT_OF parts of the total, one is kept for known prefixes.
 	GUARD_KEPT_OF = 4,
-	// Defaults of struct guard_limits.
+	// Defaults of struct api_guard_limits.
 	GUARD_REPLY_BYTES = 256 * 1024,
 	GUARD_PUNTS = 2000,
 	GUARD_PUNTS_WITH_ALLOCATION = 20000,
@@ -46,18 +46,9 @@ enum {
 
 struct guard;
 
-// Per second; a burst is one second's worth. The first three are of one prefix over all workers,
-// punts_total is of all prefixes over all workers, new_allocations of each worker.
-struct guard_limits {
-	uint32_t reply_bytes;
-	uint32_t punts;
-	uint32_t punts_with_allocation;
-	uint32_t punts_total;
-	uint32_t new_allocations;
-};
-
-// guard_create (worker.h) sets the defaults. Main. Each limit at least 1 and at most 10^9.
-void guard_limits_set(struct guard *guard, const struct guard_limits *limits, unsigned workers);
+// Main. Bursts are one second's worth. guard_create (worker.h) sets the defaults. Each limit at
+// least 1 and at most 10^9.
+void guard_limits_set(struct guard *guard, const struct api_guard_limits *limits, unsigned workers);
 
 // Each: false means over budget, and nothing is charged. bytes: of IP packet. tick: ticks.h.
 bool guard_reply(

@@ -68,6 +68,8 @@ static inline uint64_t pass_count(
 // ---- the stages, in their order ----
 
 void stage_parse(struct pass *pass);
+struct guard_table;
+void stage_blocked(struct pass *pass, const struct guard_table *table);
 void stage_classify(struct pass *pass);
 void stage_binding_reply(struct pass *pass);
 void stage_punt(struct pass *pass);

@@ -4,6 +4,7 @@
 #include "dataplane/table/relay_ports.h"
 
 #include "dataplane/table/memory.h"
+#include "ebpf/guard_maps.h"
 
 #include <errno.h>
 
@@ -70,6 +71,20 @@ bool relay_ports_owned(const struct relay_ports *ports, const struct relay_range
 	return false;
 }
 
+// Slow path: once per allocation's port. Neighbouring ports share words, so these are atomic
+// read-modify-writes; the XDP programs read them as plain words.
+static void guards_tell(struct relay_ports *ports, unsigned address, uint16_t port, bool owned)
+{
+	uint64_t bit = steer_guard_port_bit(port);
+	for (unsigned i = 0; i < ports->guard_count; i++) {
+		_Atomic uint64_t *word = steer_guard_port_word(ports->guards[i], address, port);
+		if (owned)
+			atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+		else
+			atomic_fetch_and_explicit(word, ~bit, memory_order_relaxed);
+	}
+}
+
 int relay_ports_claim(struct relay_ports *ports, unsigned address, uint16_t port,
 	const struct relay_port_owner *owner)
 {
@@ -77,9 +92,12 @@ int relay_ports_claim(struct relay_ports *ports, unsigned address, uint16_t port
 		return -EINVAL;
 	uint64_t empty = 0;
 	// Release: who reads the word also reads what this worker wrote before, though other
-	// workers never look into the allocation.
+	// workers never look into the allocation. Acquire: the last owner has cleared the guards'
+	// bit before it gave the word back.
 	bool won = atomic_compare_exchange_strong_explicit(relay_ports_word(ports, address, port),
-		&empty, relay_ports_pack(owner), memory_order_release, memory_order_relaxed);
+		&empty, relay_ports_pack(owner), memory_order_acq_rel, memory_order_relaxed);
+	if (won)
+		guards_tell(ports, address, port, true);
 	return won ? 0 : -EADDRINUSE;
 }
 
@@ -88,7 +106,11 @@ void relay_ports_release(struct relay_ports *ports, unsigned address, uint16_t p
 {
 	if (address >= ports->addresses)
 		return;
-	uint64_t mine = relay_ports_pack(owner);
-	atomic_compare_exchange_strong_explicit(relay_ports_word(ports, address, port), &mine, 0,
-		memory_order_release, memory_order_relaxed);
+	_Atomic uint64_t *word = relay_ports_word(ports, address, port);
+	if (atomic_load_explicit(word, memory_order_relaxed) != relay_ports_pack(owner))
+		return;
+	// Only its owner changes a word that is owned. The bit first: behind the word it could be
+	// the next owner's that is cleared.
+	guards_tell(ports, address, port, false);
+	atomic_store_explicit(word, 0, memory_order_release);
 }

@@ -33,6 +33,10 @@ struct relay_ports {
 	_Atomic uint64_t ranges; // main: rw, workers: ro
 	unsigned addresses;
 	_Atomic uint64_t *words; // workers: rw, main: ro
+	// The XDP programs' own view: a bit per port that is owned (ebpf/guard_maps.h). The
+	// pointers are main's, before workers start; the bits workers: rw.
+	_Atomic uint64_t *guards[PORTS_MAX];
+	unsigned guard_count;
 };
 
 struct relay_range {
@@ -40,6 +44,13 @@ struct relay_range {
 };
 
 enum { RELAY_PORTS_EACH = 1 << 16 };
+
+// Before workers start: keeps the bits at `guard` as the words are from now on. It must outlive the
+// workers.
+static inline void relay_ports_mirror(struct relay_ports *ports, _Atomic uint64_t *guard)
+{
+	ports->guards[ports->guard_count++] = guard;
+}
 
 static inline _Atomic uint64_t *relay_ports_word(
 	const struct relay_ports *ports, unsigned address, uint16_t port)

@@ -21,6 +21,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/settings.h"
 #include "dataplane/table/relay_ports.h"
+#include "dataplane/guard_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,7 @@ static void make_dataplane(void)
 	ports.words[50001] = 1; // somebody's
 	relay_ports_set(&ports, &range, &range);
 	dataplane.relay_ports = &ports;
+	dataplane.guard_rules = guard_rules_create();
 	for (uint16_t w = 0; w < WORKERS; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
 		memset(worker, 0, sizeof(*worker));

@@ -6,6 +6,7 @@
 #include "dataplane/connection.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/settings.h"
+#include "dataplane/guard_rules.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -41,6 +42,8 @@ static int bench_up_workers(void **state, unsigned workers)
 	bench->dataplane.instance = 0x1122334455667788;
 	bench->dataplane.started_ms = dataplane_now_ms();
 	memset(bench->dataplane.tag_key, 0xA7, sizeof(bench->dataplane.tag_key));
+	bench->dataplane.guard_rules = guard_rules_create();
+	assert_non_null(bench->dataplane.guard_rules);
 	bench->dataplane.worker_count = workers;
 	for (unsigned w = 0; w < workers; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
@@ -69,6 +72,7 @@ static int bench_down(void **state)
 		machine_free(bench->dataplane.workers[w]->machine);
 		free(bench->dataplane.workers[w]);
 	}
+	guard_rules_free(bench->dataplane.guard_rules);
 	free(bench);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-static const struct guard_limits small = {
+static const struct api_guard_limits small = {
 	.reply_bytes = 10000,
 	.punts = 100,
 	.punts_with_allocation = 1000,
@@ -136,7 +136,7 @@ static void a_share_is_kept_for_known_prefixes(void **state)
 static void strangers_rarely_pass_for_known(void **state)
 {
 	struct guard *guard = guard_small(1);
-	struct guard_limits wide = small;
+	struct api_guard_limits wide = small;
 	(void)state;
 	for (unsigned i = 0; i < 2600; i++) // one counter in a hundred
 		guard_known(guard, prefix(i), NET_IPV4, 1);
@@ -162,7 +162,7 @@ static void strangers_rarely_pass_for_known(void **state)
 static void chosen_prefixes_do_not_reach_a_victim(void **state)
 {
 	enum { VICTIMS = 400, FLOOD = 1 << 15 };
-	struct guard_limits limits = small;
+	struct api_guard_limits limits = small;
 	unsigned hit = 0;
 	(void)state;
 	limits.punts_total = 1000000000;
@@ -249,7 +249,7 @@ static void flood_rule(void **state)
 static void limits_change_at_any_time(void **state)
 {
 	struct guard *guard = guard_small(1);
-	struct guard_limits limits = small;
+	struct api_guard_limits limits = small;
 	(void)state;
 	// To the largest, whose tokens are not scaled, and back: a purse emptied under the one must
 	// not stay empty for ages under the other.
@@ -268,7 +268,7 @@ static void limits_change_at_any_time(void **state)
 		count++;
 	assert_in_range(count, small.punts - 2, small.punts);
 	// The least of all still lets one through now and then.
-	limits = (struct guard_limits){1, 1, 1, 1, 1};
+	limits = (struct api_guard_limits){1, 1, 1, 1, 1};
 	guard_limits_set(guard, &limits, 4);
 	assert_int_equal(
 		guard_punt(guard, prefix(1), NET_IPV4, false, tick_after(3)), GUARD_ADMITS);

@@ -199,6 +199,11 @@ static const struct {
 	{API_SETTINGS, sizeof(struct api_settings)},
 	{API_CONFIG_KEYS, 0},
 	{API_STEERING, 0},
+	{API_GUARD_SET, sizeof(struct api_guard_rule)},
+	{API_GUARD_REMOVE, sizeof(struct net_prefix)},
+	{API_GUARD_LIMITS_SET, sizeof(struct api_guard_limits)},
+	{API_GUARD_RULES, 0},
+	{API_GUARD_LIMITS, 0},
 };
 
 // A payload that is plausible for every type, so that only the size is wrong.
@@ -292,7 +297,8 @@ static void observers_may_only_read(void **state)
 	struct connection *observer = bench_connection(API_ROLE_OBSERVER);
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
 		if ((requests[i].type >= API_COUNTERS && requests[i].type <= API_GAUGES) ||
-			requests[i].type == API_STEERING)
+			requests[i].type >= API_STEERING || requests[i].type == API_GUARD_RULES ||
+			requests[i].type == API_GUARD_LIMITS)
 			continue;
 		assert_int_equal(bench_request(observer, 9, requests[i].type,
 					 plausible(requests[i].type), requests[i].size),
@@ -513,6 +519,77 @@ static void steering_is_told_by_pairs(void **state)
 	assert_int_equal(told, STEERING_PAIRS);
 }
 
+static int request_result(
+	struct connection *connection, uint32_t type, const void *payload, uint32_t size)
+{
+	assert_int_equal(bench_request(connection, 7, type, payload, size), 0);
+	struct api_frame frame = bench_answer(connection);
+	assert_int_equal(frame.header.type, type);
+	return frame.header.length;
+}
+
+static void rules_of_the_guard(void **state)
+{
+	(void)state;
+	struct connection *control = bench_connection(API_ROLE_CONTROL);
+	struct connection *observer = bench_connection(API_ROLE_OBSERVER);
+	const uint8_t ten[4] = {10};
+	struct api_guard_rule rule = {
+		.prefix = {.address = net_address_v4(ten), .length = 8},
+		.action = API_GUARD_BLOCK,
+		.origin = API_GUARD_ADDED,
+	};
+	assert_int_equal(list_length(observer, API_GUARD_RULES, sizeof(rule)), 0);
+	assert_int_equal(request_result(control, API_GUARD_SET, &rule, sizeof(rule)), 0);
+	const struct guard_table *table = guard_rules_table(bench->dataplane.guard_rules, 0);
+	assert_true(table && guard_table_blocks(table, ten, NET_IPV4));
+	rule.action = API_GUARD_ALLOW;
+	assert_int_equal(request_result(control, API_GUARD_SET, &rule, sizeof(rule)), 0);
+	assert_int_equal(list_length(observer, API_GUARD_RULES, sizeof(rule)), 1);
+	rule.action = 9;
+	assert_int_equal(request_result(control, API_GUARD_SET, &rule, sizeof(rule)), -EINVAL);
+	rule.prefix.length = 4;
+	assert_int_equal(
+		request_result(control, API_GUARD_REMOVE, &rule.prefix, sizeof(rule.prefix)),
+		-ENOENT);
+	rule.prefix.length = 8;
+	assert_int_equal(
+		request_result(control, API_GUARD_REMOVE, &rule.prefix, sizeof(rule.prefix)), 0);
+	assert_null(guard_rules_table(bench->dataplane.guard_rules, 0));
+	// As many as there may be, told in several datagrams.
+	rule.action = API_GUARD_BLOCK;
+	rule.prefix.length = 32;
+	for (unsigned i = 0; i < GUARD_RULES_MAX; i++) {
+		rule.prefix.address.bytes[1] = (uint8_t)(i >> 8);
+		rule.prefix.address.bytes[2] = (uint8_t)i;
+		assert_int_equal(request_result(control, API_GUARD_SET, &rule, sizeof(rule)), 0);
+	}
+	assert_int_equal(list_length(observer, API_GUARD_RULES, sizeof(rule)), GUARD_RULES_MAX);
+}
+
+static void limits_of_the_guard(void **state)
+{
+	(void)state;
+	struct connection *control = bench_connection(API_ROLE_CONTROL);
+	struct api_guard_limits limits = {1024, 1, 2, 1000000000, 4}, told;
+	assert_int_equal(request_result(control, API_GUARD_LIMITS_SET, &limits, sizeof(limits)), 0);
+	assert_int_equal(bench_request(control, 8, API_GUARD_LIMITS, NULL, 0), 0);
+	struct api_frame frame = bench_answer(control);
+	assert_int_equal(frame.size, sizeof(told));
+	memcpy(&told, frame.payload, sizeof(told));
+	assert_memory_equal(&told, &limits, sizeof(told));
+	for (unsigned i = 0; i < 5; i++)
+		for (unsigned wrong = 0; wrong < 2; wrong++) {
+			uint32_t words[5];
+			memcpy(words, &limits, sizeof(words));
+			words[i] = wrong ? 1000000001 : 0;
+			assert_int_equal(
+				request_result(control, API_GUARD_LIMITS_SET, words, sizeof(words)),
+				-EINVAL);
+		}
+	assert_memory_equal(&bench->dataplane.guard_limits, &limits, sizeof(limits));
+}
+
 static int up_many(void **state)
 {
 	return bench_up_workers(state, 64);
@@ -550,6 +627,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			unknown_types_events_and_id_zero_close, up, bench_down),
 		cmocka_unit_test_setup_teardown(observers_may_only_read, up, bench_down),
+		cmocka_unit_test_setup_teardown(rules_of_the_guard, up, bench_down),
+		cmocka_unit_test_setup_teardown(limits_of_the_guard, up, bench_down),
 		cmocka_unit_test_setup_teardown(
 			installs_are_executed_in_order_and_answered, up, bench_down),
 		cmocka_unit_test_setup_teardown(
