@@ -7,7 +7,8 @@
 #include "dataplane/guard_requests.h"
 #include "dataplane/guard_rules.h"
 #include "dataplane/pool.h"
-#include "dataplane/steering.h"
+#include "dataplane/steering/queues.h"
+#include "dataplane/steering/steering.h"
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -230,8 +231,10 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 			sizeof(dataplane->tag_key))
 		return -EIO;
 	int result = make_ports(dataplane, error);
-	if (result == 0)
+	if (result == 0) {
+		steering_plan(dataplane);
 		result = make_pool(dataplane, error);
+	}
 	if (result == 0)
 		result = make_tables(dataplane, eal, error);
 	if (result == 0)
@@ -240,7 +243,9 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 		snprintf(error, DATAPLANE_ERROR_SIZE, "setting the rules of [guard]: %s",
 			strerror(-result));
 	if (result == 0)
-		result = steering_arrange(dataplane);
+		result = queues_arrange(dataplane);
+	if (result == 0)
+		steering_apply(dataplane);
 	if (result == -ENOSPC)
 		snprintf(error, DATAPLANE_ERROR_SIZE,
 			"a worker has more than %d queues to serve; configure more workers or "

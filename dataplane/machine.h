@@ -78,7 +78,7 @@ struct worker_machine {
 	uint64_t received, transmitted, handed_in_count, handed_out_count;
 };
 
-// Allocates a machine and its rings (handed_out and handed_in are steering.c's). NULL: no memory.
+// Allocates a machine and its rings (handed_out and handed_in are steering/queues.c's). NULL: no memory.
 struct worker_machine *machine_create(struct dataplane *dataplane);
 // Frees it and every mbuf still in its rings.
 void machine_free(struct worker_machine *machine);

@@ -11,6 +11,7 @@
 #include "dataplane/interface.h"
 #include "dataplane/memif_ring.h"
 #include "dataplane/port_rings.h"
+#include "dataplane/steering/rss.h"
 #include "ebpf/load.h"
 
 #include <rte_dev.h>
@@ -340,11 +341,37 @@ static void find_interrupts(struct port *port, const struct rte_mempool *pool)
 			port->wake[q] = (struct wake){.kind = WAKE_MEMIF, .fd = -1};
 }
 
+// What a device does not do of what we like, it is not asked for a second time: an interrupt for
+// each queue (its worker naps then), our hash key (it may have nothing against its own).
+static int configure(struct port *port, const struct rte_eth_dev_info *info)
+{
+	bool pci = port->config->type == CONFIG_PORT_PCI;
+	for (;;) {
+		struct rte_eth_conf configuration = {.intr_conf.rxq = pci && port->sleeps};
+		if (port->ways.planned) {
+			rss_configure(&configuration, &port->ways.plan, info);
+		} else if (pci && port->queues > 1) {
+			configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+			configuration.rx_adv_conf.rss_conf.rss_hf =
+				(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info->flow_type_rss_offloads;
+		}
+		int result =
+			rte_eth_dev_configure(port->id, port->queues, port->queues, &configuration);
+		if (result && configuration.intr_conf.rxq) {
+			configuration.intr_conf.rxq = 0;
+			result = rte_eth_dev_configure(
+				port->id, port->queues, port->queues, &configuration);
+		}
+		if (result == 0 || !port->ways.planned)
+			return result;
+		port->ways.planned = false;
+	}
+}
+
 static int set_up_queues(
 	struct port *port, struct rte_mempool *pool, char error[static PORT_ERROR_SIZE])
 {
 	struct rte_eth_dev_info info;
-	struct rte_eth_conf configuration = {0};
 	// An AF_XDP socket receives into at most as many frames as its driver fills, whatever the
 	// ring.
 	uint16_t receive =
@@ -353,19 +380,7 @@ static int set_up_queues(
 	int result = rte_eth_dev_info_get(port->id, &info);
 	if (result)
 		return fail_device(error, port, result, "asking the device");
-	if (port->queues > 1 && port->config->type == CONFIG_PORT_PCI) {
-		configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		configuration.rx_adv_conf.rss_conf.rss_hf =
-			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
-	}
-	configuration.intr_conf.rxq = port->config->type == CONFIG_PORT_PCI && port->sleeps;
-	result = rte_eth_dev_configure(port->id, port->queues, port->queues, &configuration);
-	if (result && configuration.intr_conf.rxq) {
-		// A device without an interrupt for each queue; its worker naps.
-		configuration.intr_conf.rxq = 0;
-		result =
-			rte_eth_dev_configure(port->id, port->queues, port->queues, &configuration);
-	}
+	result = configure(port, &info);
 	if (result)
 		return fail_device(error, port, result, "configuring its queues");
 	result = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &receive, &transmit);
@@ -449,6 +464,7 @@ void port_close(struct port *port)
 {
 	if (!port->config)
 		return;
+	steering_leave(&port->ways);
 	if (port->config->type == CONFIG_PORT_AF_PACKET && port->steering.settings >= 0)
 		steer_tc_detach(port->config->target);
 	steer_handles_close(&port->steering);

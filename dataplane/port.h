@@ -5,6 +5,7 @@
 #pragma once
 
 #include "dataplane/packet_ring.h"
+#include "dataplane/steering/steering.h"
 #include "dataplane/umem.h"
 #include "dataplane/wake.h"
 #include "ebpf/guard_maps.h"
@@ -30,7 +31,7 @@ struct port {
 	char device[32];           // DPDK's name of it
 	char driver[32];
 	uint16_t queues;
-	uint16_t queue_owner[PORT_QUEUES_MAX]; // worker; steering.c
+	uint16_t queue_owner[PORT_QUEUES_MAX]; // worker; steering/queues.c
 	struct wake wake[PORT_QUEUES_MAX];
 	struct umem umem[PORT_QUEUES_MAX];
 	struct packet_ring packet_ring[PORT_QUEUES_MAX];
@@ -43,8 +44,9 @@ struct port {
 	uint32_t frame_size; // of AF_PACKET's rings
 	bool made, started;
 	struct steer_handles steering;
-	struct steer_guard guard; // of the XDP program; none for other ports
-	int program_file;         // open until the queues are set up; -1: none
+	struct port_steering ways; // of what peers send, to the worker that owns it
+	struct steer_guard guard;  // of the XDP program; none for other ports
+	int program_file;          // open until the queues are set up; -1: none
 	char program[STEER_PATH_SIZE];
 };
 

@@ -92,6 +92,7 @@ static bool port_item(const struct dataplane *dataplane, uint32_t position, stru
 	out->port = port->id;
 	out->queues = port->queues;
 	out->has_exception = !port->has_kernel;
+	memcpy(out->steering, port->ways.way, sizeof(out->steering));
 	memcpy(out->mac, port->mac, sizeof(out->mac));
 	memcpy(out->name, port->name, sizeof(out->name));
 	memcpy(out->driver, port->driver, sizeof(out->driver));

@@ -6,6 +6,7 @@
 #include "dataplane/command.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/guard_requests.h"
+#include "dataplane/steering/steering.h"
 #include "dataplane/table/relay_ports.h"
 #include "ebpf/load.h"
 
@@ -99,6 +100,7 @@ static int change_range(struct dataplane *dataplane, const struct relay_range *w
 	if (result)
 		return result;
 	relay_ports_set(dataplane->relay_ports, &after.now, &after.earlier);
+	steering_range_changed(dataplane);
 	dataplane->settings.changed_ms = dataplane_now_ms();
 	return 0;
 }
@@ -195,6 +197,7 @@ void settings_tick(struct dataplane *dataplane)
 		if (steer(dataplane, &after, &before))
 			return; // later
 		relay_ports_set(dataplane->relay_ports, &after.now, &after.earlier);
+		steering_range_changed(dataplane);
 	}
 	settings->changed_ms = 0;
 }

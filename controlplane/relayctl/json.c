@@ -126,6 +126,12 @@ json_t *relayctl_json_versions(const char *own, const struct admin_versions *ver
 	return object;
 }
 
+static void set_steering(json_t *object, const struct api_port *port)
+{
+	set_text(object, "steering_ipv4", relayctl_text_steering(port->steering[0]));
+	set_text(object, "steering_ipv6", relayctl_text_steering(port->steering[1]));
+}
+
 json_t *relayctl_json_ports(const struct api_port *ports, size_t count)
 {
 	json_t *list = json_array();
@@ -141,6 +147,7 @@ json_t *relayctl_json_ports(const struct api_port *ports, size_t count)
 		json_object_set_new(object, "up", json_boolean(p->up));
 		set_number(object, "speed_mbps", p->speed_mbps);
 		set_number(object, "queues", p->queues);
+		set_steering(object, p);
 		set_number(object, "rx_packets", p->rx_packets);
 		set_number(object, "rx_bytes", p->rx_bytes);
 		set_number(object, "rx_missed", p->rx_missed);
@@ -153,7 +160,23 @@ json_t *relayctl_json_ports(const struct api_port *ports, size_t count)
 	return list;
 }
 
-json_t *relayctl_json_workers(const struct api_worker *workers, size_t count)
+static json_t *port_names(const struct api_port *ports, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *object = json_object();
+		set_number(object, "port", ports[i].port);
+		set_text(object, "name", ports[i].name);
+		set_number(object, "queues", ports[i].queues);
+		set_steering(object, &ports[i]);
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+json_t *relayctl_json_workers(const struct api_worker *workers, size_t count,
+	const struct api_port *ports, size_t port_count)
 {
 	json_t *list = json_array();
 
@@ -173,6 +196,8 @@ json_t *relayctl_json_workers(const struct api_worker *workers, size_t count)
 		set_number(object, "handoffs_out", w->handoffs_out);
 		set_number(object, "busy_cycles", w->busy_cycles);
 		set_number(object, "idle_cycles", w->idle_cycles);
+		// The same for every worker; here so that one answer tells all about hand-offs.
+		json_object_set_new(object, "ports", port_names(ports, port_count));
 		json_array_append_new(list, object);
 	}
 	return list;

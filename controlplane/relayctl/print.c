@@ -89,9 +89,9 @@ void relayctl_print_status(const struct admin_status *s, FILE *out)
 
 void relayctl_print_ports(const struct api_port *ports, size_t count, FILE *out)
 {
-	struct relayctl_table *table = relayctl_table_create("rllllrrrrrrrr",
+	struct relayctl_table *table = relayctl_table_create("rllllrrrrrrrrl",
 		"PORT|NAME|DRIVER|KERNEL|LINK|QUEUES|RX|RX BYTES|RX MISSED|RX ERRORS|TX|TX "
-		"BYTES|TX ERRORS");
+		"BYTES|TX ERRORS|STEERING");
 
 	for (size_t i = 0; i < count; i++) {
 		const struct api_port *p = &ports[i];
@@ -112,11 +112,35 @@ void relayctl_print_ports(const struct api_port *ports, size_t count, FILE *out)
 		relayctl_table_cell(table, "%s", COUNT(p->tx_packets));
 		relayctl_table_cell(table, "%s", BYTES(p->tx_bytes));
 		relayctl_table_cell(table, "%s", COUNT(p->tx_errors));
+		if (p->steering[0] != 0 && p->steering[1] != 0 && p->steering[0] != p->steering[1])
+			relayctl_table_cell(table, "%s, IPv6 %s",
+				relayctl_text_steering(p->steering[0]),
+				relayctl_text_steering(p->steering[1]));
+		else
+			relayctl_table_cell(table, "%s",
+				relayctl_text_steering(p->steering[p->steering[0] == 0]));
 	}
 	relayctl_table_print(table, out);
 }
 
-void relayctl_print_workers(const struct api_worker *workers, size_t count, FILE *out)
+static void print_steering(const struct api_port *ports, size_t count, FILE *out)
+{
+	struct relayctl_table *table =
+		relayctl_table_create("rlrll", "PORT|NAME|QUEUES|IPV4 STEERED BY|IPV6 STEERED BY");
+
+	for (size_t i = 0; i < count; i++) {
+		const struct api_port *p = &ports[i];
+		relayctl_table_cell(table, "%u", p->port);
+		relayctl_table_cell(table, "%s", p->name);
+		relayctl_table_cell(table, "%u", p->queues);
+		relayctl_table_cell(table, "%s", relayctl_text_steering(p->steering[0]));
+		relayctl_table_cell(table, "%s", relayctl_text_steering(p->steering[1]));
+	}
+	relayctl_table_print(table, out);
+}
+
+void relayctl_print_workers(const struct api_worker *workers, size_t count,
+	const struct api_port *ports, size_t port_count, FILE *out)
 {
 	struct relayctl_table *table =
 		relayctl_table_create("rrrrrrrrrrr", "WORKER|CORE|QUEUES|BUSY|ALLOCATIONS|LIMIT|"
@@ -140,6 +164,8 @@ void relayctl_print_workers(const struct api_worker *workers, size_t count, FILE
 			table, "%s / %s", COUNT(w->handoffs_in), COUNT(w->handoffs_out));
 	}
 	relayctl_table_print(table, out);
+	fputc('\n', out);
+	print_steering(ports, port_count, out);
 }
 
 // One section of stats: the counters of a kind, in the order they came. Says when there is none.

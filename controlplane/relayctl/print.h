@@ -18,12 +18,16 @@ const char *relayctl_text_duration(uint64_t milliseconds, char text[static RELAY
 // Set of enum config_auth -> "static, rest"
 const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZE]);
 const char *relayctl_text_state(uint32_t state);
+// enum api_steering_way
+const char *relayctl_text_steering(unsigned way);
 // "3" or, for what belongs to no worker, "-"
 const char *relayctl_text_worker(uint16_t worker, char text[static RELAYCTL_TEXT_SIZE]);
 
 void relayctl_print_status(const struct admin_status *status, FILE *out);
 void relayctl_print_ports(const struct api_port *ports, size_t count, FILE *out);
-void relayctl_print_workers(const struct api_worker *workers, size_t count, FILE *out);
+// The workers, and how each port's packets get to them.
+void relayctl_print_workers(const struct api_worker *workers, size_t count,
+	const struct api_port *ports, size_t port_count, FILE *out);
 // Counters of 0 are left out unless all is set.
 void relayctl_print_stats(const struct api_counter *counters, size_t count, int all, FILE *out);
 

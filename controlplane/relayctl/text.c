@@ -84,6 +84,19 @@ const char *relayctl_text_state(uint32_t state)
 	return "unknown";
 }
 
+const char *relayctl_text_steering(unsigned way)
+{
+	static const char *const names[] = {
+		[API_STEERING_NONE] = "none",
+		[API_STEERING_ONE_WORKER] = "one worker",
+		[API_STEERING_RSS] = "rss",
+		[API_STEERING_RULES] = "rules",
+		[API_STEERING_NTUPLE] = "ntuple",
+		[API_STEERING_HANDOFF] = "hand-off",
+	};
+	return way < sizeof(names) / sizeof(names[0]) ? names[way] : "unknown";
+}
+
 const char *relayctl_text_worker(uint16_t worker, char text[static RELAYCTL_TEXT_SIZE])
 {
 	if (worker == API_NO_PORT)

@@ -89,16 +89,22 @@ int relayctl_ports(const struct relayctl_options *options)
 
 int relayctl_workers(const struct relayctl_options *options)
 {
-	struct relayctl_list list = {0};
+	struct relayctl_list list = {0}, ports = {0};
 	int rc = fetch_list(options, "workers", ADMIN_WORKERS, sizeof(struct api_worker), &list);
 
-	if (rc != RELAYCTL_OK)
-		return rc;
-	if (options->json)
-		rc = print_json(relayctl_json_workers(list.items, list.count));
-	else
-		relayctl_print_workers(list.items, list.count, stdout);
+	if (rc == RELAYCTL_OK)
+		rc = fetch_list(options, "workers", ADMIN_PORTS, sizeof(struct api_port), &ports);
+	if (rc == RELAYCTL_OK) {
+		relayctl_clean_ports(ports.items, ports.count);
+		if (options->json)
+			rc = print_json(relayctl_json_workers(
+				list.items, list.count, ports.items, ports.count));
+		else
+			relayctl_print_workers(
+				list.items, list.count, ports.items, ports.count, stdout);
+	}
 	free(list.items);
+	free(ports.items);
 	return rc;
 }
 

@@ -335,6 +335,16 @@ struct api_counter {
 };
 static_assert(sizeof(struct api_counter) == 56, "wire");
 
+// How what peers send to a relayed port gets to the worker that owns it, per port and family.
+enum api_steering_way {
+	API_STEERING_NONE = 0,   // no address of this family
+	API_STEERING_ONE_WORKER, // all of the port comes to one worker
+	API_STEERING_RSS,        // hash key and redirection table of the device
+	API_STEERING_RULES,      // rte_flow rules of the device
+	API_STEERING_NTUPLE,     // the kernel's n-tuple filters of the card (ethtool)
+	API_STEERING_HANDOFF,    // the worker that receives it hands it over
+};
+
 struct api_port {
 	uint16_t port;
 	uint16_t queues;
@@ -345,7 +355,8 @@ struct api_port {
 	char name[64];         // as configured
 	char driver[32];
 	char kernel_interface[16]; // whose addresses, routes and neighbours count for this port
-	uint32_t reserved;
+	uint8_t steering[2];       // enum api_steering_way: IPv4, IPv6
+	uint16_t reserved;
 	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors;
 	uint64_t tx_packets, tx_bytes, tx_errors;
 };

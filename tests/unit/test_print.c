@@ -317,6 +317,7 @@ static void test_ports_and_workers(void **state)
 		.kernel_interface = "eth0",
 		.rx_packets = 12345,
 		.rx_bytes = 2000000,
+		.steering = {API_STEERING_RSS, API_STEERING_RULES},
 	};
 	struct api_worker worker = {
 		.worker = 2, .core = 5, .queues = 1, .busy_cycles = 25, .idle_cycles = 75};
@@ -327,16 +328,26 @@ static void test_ports_and_workers(void **state)
 	fclose(out);
 	assert_shows("PORT  NAME         DRIVER      KERNEL  LINK  QUEUES");
 	assert_shows("   0  af_xdp:eth0  net_af_xdp  eth0    up         1  12,345    2.0 MB");
+	assert_shows("TX ERRORS  STEERING");
+	assert_shows("0  rss, IPv6 rules");
 	port.up = 0;
 	port.has_exception = 1;
+	port.steering[0] = API_STEERING_NONE;
 	out = begin();
 	relayctl_print_ports(&port, 1, out);
 	fclose(out);
 	assert_shows("eth0 (TAP)  down");
+	assert_shows("0  rules");
 	out = begin();
-	relayctl_print_workers(&worker, 1, out);
+	port.steering[1] = API_STEERING_HANDOFF;
+	relayctl_print_workers(&worker, 1, &port, 1, out);
 	fclose(out);
 	assert_shows("     2     5       1  25.0 %");
+	assert_shows("PORT  NAME         QUEUES  IPV4 STEERED BY  IPV6 STEERED BY");
+	assert_shows("   0  af_xdp:eth0       1  none             hand-off");
+	assert_string_equal(relayctl_text_steering(API_STEERING_ONE_WORKER), "one worker");
+	assert_string_equal(relayctl_text_steering(API_STEERING_NTUPLE), "ntuple");
+	assert_string_equal(relayctl_text_steering(200), "unknown");
 
 	json_t *list = relayctl_json_ports(&port, 1);
 	json_int_t packets;
@@ -349,9 +360,14 @@ static void test_ports_and_workers(void **state)
 	assert_false(up);
 	assert_int_equal(packets, 12345);
 	json_decref(list);
-	list = relayctl_json_workers(&worker, 1);
-	assert_int_equal(json_unpack(list, "[{s:I}]", "core", &packets), 0);
+	list = relayctl_json_workers(&worker, 1, &port, 1);
+	const char *way;
+	assert_int_equal(json_unpack(list, "[{s:I,s:[{s:s,s:s}]}]", "core", &packets, "ports",
+				 "name", &name, "steering_ipv6", &way),
+		0);
 	assert_int_equal(packets, 5);
+	assert_string_equal(name, "af_xdp:eth0");
+	assert_string_equal(way, "hand-off");
 	json_decref(list);
 }
 

@@ -7,4 +7,4 @@ struct dataplane;
 
 // Gives every receive queue of every port an owner and every worker a way to transmit on every
 // port; makes the rings. 0 or -ENOMEM.
-int steering_arrange(struct dataplane *dataplane);
+int queues_arrange(struct dataplane *dataplane);

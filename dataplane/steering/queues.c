@@ -6,7 +6,7 @@
 // round-robin over all ports, so that two such ports keep two workers busy. A worker without a
 // queue on a port hands its finished frames to one that has: a queue has one thread, always.
 
-#include "dataplane/steering.h"
+#include "dataplane/steering/queues.h"
 
 #include "dataplane/dataplane.h"
 
@@ -82,7 +82,7 @@ static int make_rings(struct dataplane *dataplane)
 	return 0;
 }
 
-int steering_arrange(struct dataplane *dataplane)
+int queues_arrange(struct dataplane *dataplane)
 {
 	bool may_nap = dataplane->config->dataplane.idle == CONFIG_IDLE_SLEEP;
 	int result = deal_queues(dataplane);
