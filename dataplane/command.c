@@ -94,8 +94,7 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 		break;
 	}
 	case COMMAND_END_ALL:
-		install_end_all(worker);
-		command->result = 0;
+		command->result = install_end_some(worker, &command->position) ? 0 : -EAGAIN;
 		break;
 	case COMMAND_SETTINGS: {
 		const struct command_settings *settings = (const void *)command->payload;

@@ -11,6 +11,13 @@
 
 #include <errno.h>
 
+enum {
+	// Of install_end_some: slots looked at, and allocations ended, each of them up to 128
+	// removals.
+	END_SCAN = 8192,
+	END_MAX = 32,
+};
+
 static uint32_t deadline_of(const struct mappings *m, uint64_t now, uint32_t lifetime_ms)
 {
 	return ticks_deadline(now, lifetime_ms, m->hz);
@@ -378,10 +385,23 @@ int install_execute(
 	return result;
 }
 
+bool install_end_some(struct worker *worker, uint32_t *position)
+{
+	const struct mappings_pool *pool = &worker->mappings->allocation_pool;
+	unsigned ended = 0;
+	for (unsigned seen = 0; *position < pool->size && seen < END_SCAN && ended < END_MAX;
+		seen++, (*position)++) {
+		if (pool->due[*position] == 0)
+			continue;
+		allocation_end(worker, *position);
+		ended++;
+	}
+	return *position == pool->size;
+}
+
 void install_end_all(struct worker *worker)
 {
-	struct mappings *m = worker->mappings;
-	for (uint32_t slot = 0; slot < m->allocation_pool.size; slot++)
-		if (m->allocations[slot].id != 0)
-			allocation_end(worker, slot);
+	uint32_t position = 0;
+	while (!install_end_some(worker, &position)) {
+	}
 }

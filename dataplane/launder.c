@@ -81,6 +81,9 @@ void launder_idle(struct worker *worker, uint64_t now)
 	struct launder *launder = &machine->launder;
 	uint64_t hz = rte_get_tsc_hz(), *count = &worker->stats.event[EVENT_laundered_buffers];
 	bool silent = now - launder->last_packet > hz;
+	if (now < launder->next_frames)
+		return;
+	launder->next_frames = now + hz / 1000000 * LAUNDER_FRAMES_US;
 	for (unsigned i = 0; i < machine->queue_count; i++)
 		*count += umem_launder(&machine->queues[i].umem, silent);
 	if (now < launder->next)

@@ -25,6 +25,9 @@ struct worker;
 enum {
 	LAUNDER_BATCH = 32,
 	LAUNDER_INTERVAL_US = 1000,
+	// Between batches of an AF_XDP socket's frames: a worker that is without packets for a
+	// moment only, because others have the core, does not spend it on them.
+	LAUNDER_FRAMES_US = 20,
 	LAUNDER_WALKS = 3,
 	// Deeper than any call chain here or in the drivers reaches: the deepest frame is the
 	// AF_XDP driver's receive function with 16 KiB.
@@ -34,6 +37,7 @@ enum {
 struct launder {
 	uint64_t last_packet; // TSC
 	uint64_t next;        // TSC of the next batch
+	uint64_t next_frames; // TSC of the next batch of AF_XDP frames
 	uint32_t left;        // buffers until the walk is round
 	uint8_t walks;        // since the last packet
 };

@@ -238,8 +238,9 @@ static void snapshot_completed(struct connection *connection, const struct comma
 	for (int32_t i = 0; i < command->result; i++)
 		connection_append(
 			connection, stream->id, API_SNAPSHOT, &items[i], sizeof(*items), NULL, 0);
+	bool at_end = command->result == 0 && command->position == stream->position;
 	stream->position = command->position;
-	if (command->result == 0) {
+	if (at_end) {
 		stream->worker++;
 		stream->position = 0;
 	}

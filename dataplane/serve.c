@@ -184,8 +184,15 @@ static unsigned take_commands(struct serve *serve, struct worker_machine *machin
 					    : NULL;
 		if (connection)
 			connection_completed(connection, command);
-		command_release(&machine->lane, command);
 		count++;
+		// Ending all of them goes on piece by piece, unless the drain was taken back.
+		if (command->kind == COMMAND_END_ALL && command->result == -EAGAIN &&
+			serve->dataplane->drain.ended) {
+			command_submit(&machine->lane, command);
+			doorbell_ring(&machine->rest.bell);
+			break;
+		}
+		command_release(&machine->lane, command);
 	}
 	return count;
 }
@@ -224,6 +231,7 @@ static void end_all(struct dataplane *dataplane)
 		struct command_lane *lane = &dataplane->workers[w]->machine->lane;
 		struct command *command = command_take(lane);
 		command->kind = COMMAND_END_ALL;
+		command->position = 0;
 		command_submit(lane, command);
 		doorbell_ring(&dataplane->workers[w]->machine->rest.bell);
 	}

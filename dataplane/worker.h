@@ -97,8 +97,10 @@ int install_execute(
 	struct worker *worker, uint32_t type, const void *payload, uint32_t size, uint64_t now);
 // Turns to other addresses (settings.h), between two bursts.
 void install_addresses(struct worker *worker, const struct node_addresses *addresses);
-// Ends every allocation and wipes it (drain deadline). Makes no expired events.
+// Ends every allocation and wipes it (drain deadline). Makes no expired events. install_end_some
+// does a bounded part of it, from *position (at first 0) on; true when that was the last.
 void install_end_all(struct worker *worker);
+bool install_end_some(struct worker *worker, uint32_t *position);
 // Looks at a bounded number of entries and ends those whose time has come. Returns how many it
 // ended.
 unsigned expiry_scan(struct worker *worker, uint64_t now, unsigned budget);
@@ -113,7 +115,7 @@ struct mappings_usage {
 // Any thread; a reading may be a burst old.
 void mappings_usage(const struct mappings *mappings, struct mappings_usage *out);
 // Walks live allocations for API_SNAPSHOT: writes up to max items from *position on, returns how
-// many, 0 at the end. Owner worker only.
+// many; the end is 0 and *position as it was. Bounded work. Owner worker only.
 unsigned mappings_snapshot(const struct mappings *mappings, uint32_t *position,
 	struct api_snapshot_item *items, unsigned max, uint64_t now);
 

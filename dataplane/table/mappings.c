@@ -9,6 +9,8 @@
 
 #include <sodium.h>
 
+enum { SNAPSHOT_SCAN = 8192 }; // slots looked at in one call: a few microseconds
+
 static int pool_open(struct mappings_pool *pool, uint32_t size, int socket)
 {
 	pool->free_indices = table_memory_take(size, sizeof(*pool->free_indices), socket);
@@ -117,10 +119,13 @@ unsigned mappings_snapshot(const struct mappings *m, uint32_t *position,
 	struct api_snapshot_item *items, unsigned max, uint64_t now)
 {
 	unsigned count = 0;
-	for (; *position < m->allocation_pool.size && count < max; (*position)++) {
-		const struct allocation *a = &m->allocations[*position];
-		if (a->id == 0 || ticks_passed(a->deadline, ticks_of(now)))
+	uint32_t left = m->allocation_pool.size - *position;
+	uint32_t stop = *position + (left < SNAPSHOT_SCAN ? left : SNAPSHOT_SCAN);
+	for (; *position < stop && count < max; (*position)++) {
+		uint32_t due = m->allocation_pool.due[*position];
+		if (due == 0 || ticks_passed(due, ticks_of(now)))
 			continue;
+		const struct allocation *a = &m->allocations[*position];
 		struct api_snapshot_item *item = &items[count++];
 		*item = (struct api_snapshot_item){
 			.allocation_id = a->id,

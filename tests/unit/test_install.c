@@ -350,6 +350,40 @@ static void ended_is_wiped(void **state)
 	}
 }
 
+// A drain deadline over many allocations, and a snapshot of a large table: piece by piece.
+static void large_tables_bounded(void **state)
+{
+	(void)state;
+	enum { SIZE = 20000, LIVE = 100 };
+	world_open_with(false, SIZE);
+	for (uint16_t i = 0; i < LIVE; i++) {
+		struct api_allocation_install a = allocation_for(0, i + 1u);
+		a.client.port = (uint16_t)(40000 + i);
+		assert_int_equal(install(0, API_ALLOCATION_INSTALL, &a, sizeof(a)), 0);
+	}
+	struct mappings *m = world.workers[0].mappings;
+	struct api_snapshot_item items[32];
+	unsigned told = 0, calls = 0;
+	for (uint32_t position = 0, before = 0;; before = position, calls++) {
+		unsigned count = mappings_snapshot(m, &position, items, 32, world.now);
+		assert_true(position - before <= SIZE / 2);
+		told += count;
+		if (count == 0 && position == before)
+			break;
+	}
+	assert_int_equal(told, LIVE);
+	assert_true(calls > LIVE / 32);
+	uint32_t position = 0;
+	unsigned pieces = 1;
+	for (uint64_t left = LIVE; !install_end_some(&world.workers[0], &position); pieces++) {
+		assert_true(left - usage().allocations <= LIVE / 2);
+		left = usage().allocations;
+	}
+	assert_true(pieces > 2);
+	assert_int_equal(usage().allocations, 0);
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +397,7 @@ int main(void)
 		cmocka_unit_test(channel_conflicts),
 		cmocka_unit_test(channel_limit),
 		cmocka_unit_test(ended_is_wiped),
+		cmocka_unit_test(large_tables_bounded),
 	};
 	return cmocka_run_group_tests(tests, world_setup, NULL);
 }
