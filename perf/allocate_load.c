@@ -74,7 +74,7 @@ struct phase {
 	enum turn_step first, last;
 	uint64_t requests, sent_again, lost, finished, started_tsc, ended_tsc;
 	uint64_t idle;        // TSC cycles of turns without work
-	uint64_t errors[100]; // by code - 400; others at [99]
+	uint64_t errors[200]; // by code - 400; others at [199]
 };
 
 struct load {
@@ -239,7 +239,7 @@ static void answered(
 	bool challenge = client->step == TURN_STEP_CHALLENGE;
 	unsigned code = m->class == STUN_SUCCESS ? 0 : error_code(m);
 	if (challenge ? code != 401 : m->class != STUN_SUCCESS) {
-		load->phase.errors[code >= 400 && code < 499 ? code - 400 : 99]++;
+		load->phase.errors[code >= 400 && code < 599 ? code - 400 : 199]++;
 		client->out = true;
 		retire(client);
 		return;
@@ -404,9 +404,9 @@ static void print_phase(const struct load *load, unsigned pass, unsigned samples
 		p->sent_again, p->lost, microseconds(load, p->first, 0.5),
 		microseconds(load, p->first, 0.99), microseconds(load, p->first, 0.999),
 		(double)p->idle / (double)(p->ended_tsc - p->started_tsc), samples);
-	for (unsigned i = 0, any = 0; i < 100; i++)
+	for (unsigned i = 0, any = 0; i < 200; i++)
 		if (p->errors[i])
-			printf("%s\"%u\":%lu", any++ ? "," : "", i == 99 ? 0 : i + 400,
+			printf("%s\"%u\":%lu", any++ ? "," : "", i == 199 ? 0 : i + 400,
 				p->errors[i]);
 	printf("}}\n");
 	fflush(stdout);

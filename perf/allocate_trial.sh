@@ -12,7 +12,7 @@ export RELAY=$1
 shift
 : "${LAYOUT:=one}" "${SOURCES:=11.64.0.0}"
 export LAB_IDLE=${LAB_IDLE:-sleep} LAB_RELAY_PORTS=10240-65535
-export LAB_TURN_LINES=$'quota = 0\nprefix-quota = 0' LAB_DATAPLANE_LINES=$'mappings = 131072'
+export LAB_TURN_LINES=$'quota = 0\nprefix-quota = 0' LAB_DATAPLANE_LINES=$'mappings = 262144'
 # No budget is in the way: what is asked is the work a request costs.
 export LAB_GUARD_LINES=$'punts = 4000000\npunts-with-allocation = 4000000\npunts-total = 4000000\nnew-allocations = 4000000\nreply-bytes = 16777216'
 export LAB_COTURN_LINES="relay-threads=${COTURN_THREADS:-1}"$'\nno-software-attribute'
