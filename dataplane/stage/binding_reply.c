@@ -17,6 +17,7 @@
 //   the relay's. Without a second address all three are unknown attributes: 420, as RFC 5780 6.1.
 // USERNAME, MESSAGE-INTEGRITY and the other credentials are known and not looked at: Binding needs
 // none (RFC 8489 9 leaves it to the server). Owner worker.
+#include "dataplane/stage/binding_bare.h"
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/relay.h"
@@ -192,9 +193,17 @@ static void answer(struct pass *pass, unsigned at, const struct binding_request 
 void stage_binding_reply(struct pass *pass)
 {
 	for (unsigned i = 0; i < pass->binding.count; i++) {
+		const struct headers *h = &pass->burst.headers[pass->binding.at[i]];
+		guard_prefetch(pass->burst.worker->guard, h->source, h->family);
+	}
+	for (unsigned i = 0; i < pass->binding.count; i++) {
 		unsigned at = pass->binding.at[i];
 		const struct headers *h = &pass->burst.headers[at];
 		const uint8_t *frame = pass_frame(pass, at);
+		if (binding_is_bare(pass, at)) {
+			binding_answer_bare(pass, at);
+			continue;
+		}
 		struct binding_request request = {0};
 		// No magic cookie: RFC 3489, which RFC 8489 no longer serves.
 		if (stun_parse(frame + h->payload_offset, h->payload_length, &request.message) <

@@ -127,8 +127,17 @@ void guard_free(struct guard *guard)
 
 static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, unsigned family)
 {
-	uint64_t word = 0;
-	memcpy(&word, source, family == NET_IPV4 ? 3 : 7);
+	// Whole words that exist in both forms, then a mask: three bytes stored one by one and
+	// read back as a word would wait for the store.
+	uint64_t word;
+	if (family == NET_IPV4) {
+		uint32_t address;
+		memcpy(&address, source, sizeof(address));
+		word = address & 0xFFFFFF;
+	} else {
+		memcpy(&word, source, sizeof(word));
+		word &= 0xFFFFFFFFFFFFFF;
+	}
 	word |= (uint64_t)family << 56;
 	return keyed_hash(&guard->key, &word, 1);
 }
@@ -167,6 +176,11 @@ static struct guard_slot *slot_of(struct guard *guard, uint64_t hash, uint32_t t
 			regain(guard, &slot->spent[i], i, elapsed);
 	}
 	return slot;
+}
+
+void guard_prefetch(const struct guard *guard, const uint8_t *source, unsigned family)
+{
+	__builtin_prefetch(&guard->slots[prefix_hash(guard, source, family) & (GUARD_SLOTS - 1)]);
 }
 
 static bool spend(struct guard *guard, const uint8_t *source, unsigned family,

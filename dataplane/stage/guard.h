@@ -50,6 +50,9 @@ struct guard;
 // least 1 and at most 10^9.
 void guard_limits_set(struct guard *guard, const struct api_guard_limits *limits, unsigned workers);
 
+// Asks the cache for what the source's prefix has left, some packets ahead of the question.
+void guard_prefetch(const struct guard *guard, const uint8_t *source, unsigned family);
+
 // Each: false means over budget, and nothing is charged. bytes: of IP packet. tick: ticks.h.
 bool guard_reply(
 	struct guard *guard, const uint8_t *source, unsigned family, unsigned bytes, uint32_t tick);

@@ -79,14 +79,15 @@ static void success(void **state)
 	(void)state;
 	world_open();
 	for (unsigned family = 0; family < 2; family++) {
-		for (unsigned fingerprint = 0; fingerprint < 2; fingerprint++) {
+		for (unsigned way = 0; way < 4; way++) {
+			bool fingerprint = way & 1, tagged = way & 2;
 			struct request r;
 			struct stun_builder b = begin(&r);
 			if (fingerprint)
 				stun_add_fingerprint(&b);
 			finish(&r, &b);
 			struct frame f = ask(family, &r);
-			f.vlan = fingerprint ? 99 : 0;
+			f.vlan = tagged ? 99 : 0;
 			run(&f);
 			struct seen s;
 			struct stun_message m = reply(&s);
