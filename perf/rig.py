@@ -259,16 +259,16 @@ class Relay(Device):
     """relay-dataplane and relay-controlplane. Further lines of sections: dataplane=, address=, turn=, guard=."""
     name = "relay"
 
-    def __init__(self, rig, queues=1, **lines):
+    def __init__(self, rig, queues=1, idle="poll", **lines):
         super().__init__(rig, queues)
-        self.lines = lines
+        self.idle, self.lines = idle, lines
         self.control = rig.path("run/control.sock")
 
     def configure(self):
         sections = {
             "node": ["name = bench", f"state = {self.rig.path('state')}", f"run = {self.rig.path('run')}"],
             "dataplane": [f"port = memif:{self.socket},id=0,role=server,queues={self.queues},kernel=relay0", f"workers = {self.queues}", "cores = 0,1",
-                          "idle = poll", "hugepages = yes", f"memory = {self.rig.memory}"],
+                          f"idle = {self.idle}", "hugepages = yes", f"memory = {self.rig.memory}"],
             "address": [f"listen = {ADDRESS}"],
             "turn": [f"realm = {REALM}", "auth = static", f"user = {USER}:{PASSWORD}", "quota = 0", "prefix-quota = 0"],
         }

@@ -7,7 +7,9 @@
 //
 // Prints one JSON line a trial: rate asked, packets sent and received, latency quantiles. `--search
 // LO:HI` looks for the highest rate without a lost packet (RFC 2544 section 26.1, by bisection, a
-// rate counts only when it holds twice).
+// rate counts only when it holds twice). `--plain` is for what is no TURN relay but a NAT: the same
+// payloads in plain UDP, flow i to the server's port + i. `--watch CORE` adds how much of that core
+// was not idle during a trial, interrupts included.
 #include "lib/net/address_text.h"
 #include "lib/wire/channel_data.h"
 #include "lib/wire/checksum.h"
@@ -32,12 +34,14 @@ enum {
 	BURST = 32,
 	SESSIONS_MAX = 1024,
 	PEER_PORT_FIRST = 5000,
+	PLAIN_PORT_FIRST = 20000,
 	CHANNEL_FIRST = 0x4000,
 	PAYLOAD_MIN = 32,
 	FRAME_MAX = 1514,
 	POOL_SIZE = 16384,
 	DESCRIPTORS = 2048,
 	DRAIN_MS = 200,
+	RATES_MAX = 8,
 };
 
 struct stamp {
@@ -57,7 +61,10 @@ struct options {
 	struct net_endpoint server;
 	struct turn_login login;
 	unsigned allocations, size, core;
-	double seconds, rate, search_low, search_high, resolution;
+	double seconds, rate_seconds, rates[RATES_MAX], search_low, search_high, resolution;
+	unsigned rate_count;
+	bool plain;
+	int watch; // core; -1: none
 };
 
 struct load {
@@ -76,6 +83,7 @@ struct trial {
 	uint64_t sent, received,
 		refused;          // refused: the generator's own port did not take it in time
 	struct histogram latency; // TSC
+	double busy;              // part of the watched core
 };
 
 static void fail(const char *what, const char *detail)
@@ -122,7 +130,8 @@ static void make_frame(struct load *load, unsigned i)
 	const struct options *o = &load->options;
 	const struct turn_session *s = &load->sessions[i];
 	uint8_t *p = load->frames[i];
-	uint16_t udp = (uint16_t)(HEADERS_UDP_LENGTH + CHANNEL_DATA_HEADER_LENGTH + o->size);
+	uint16_t framing = o->plain ? 0 : CHANNEL_DATA_HEADER_LENGTH;
+	uint16_t udp = (uint16_t)(HEADERS_UDP_LENGTH + framing + o->size);
 	uint16_t ip = (uint16_t)(HEADERS_IPV4_LENGTH + udp);
 	struct rte_ether_addr own;
 
@@ -143,10 +152,12 @@ static void make_frame(struct load *load, unsigned i)
 	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(p, HEADERS_IPV4_LENGTH));
 	memcpy(p + 10, &sum, 2);
 	p += HEADERS_IPV4_LENGTH;
-	const uint16_t words[3] = {htons(s->local.port), htons(o->server.port), htons(udp)};
+	uint16_t port = (uint16_t)(o->plain ? o->server.port + i : o->server.port);
+	const uint16_t words[3] = {htons(s->local.port), htons(port), htons(udp)};
 	memcpy(p, words, sizeof(words));
 	p += HEADERS_UDP_LENGTH;
-	channel_data_write_header(p, s->channel, (uint16_t)o->size);
+	if (!o->plain)
+		channel_data_write_header(p, s->channel, (uint16_t)o->size);
 	load->frame_length = (uint16_t)(HEADERS_ETHERNET_LENGTH + ip);
 }
 
@@ -155,6 +166,12 @@ static void set_up(struct load *load)
 	const struct options *o = &load->options;
 	enter(o->client_namespace);
 	for (unsigned i = 0; i < o->allocations; i++) {
+		if (o->plain) {
+			load->sessions[i].socket = -1;
+			load->sessions[i].local = (struct net_endpoint){
+				.address = o->client, .port = (uint16_t)(PLAIN_PORT_FIRST + i)};
+			continue;
+		}
 		struct net_endpoint peer = {
 			.address = o->peer, .port = (uint16_t)(PEER_PORT_FIRST + i)};
 		unsigned code = 0;
@@ -238,6 +255,25 @@ static unsigned transmit(struct load *load, struct trial *trial, unsigned count,
 	return count;
 }
 
+// Seconds that a core has been idle, to the hundredth. The kernel keeps them exactly, while what it
+// was busy with is sampled.
+static double idle_seconds(int core)
+{
+	char line[256], name[16];
+	unsigned long user, nice, system, idle, waiting;
+	double seconds = 0;
+	int length = snprintf(name, sizeof(name), "cpu%d ", core);
+	FILE *file = fopen("/proc/stat", "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, (size_t)length) == 0 &&
+			sscanf(line + length, "%lu %lu %lu %lu %lu", &user, &nice, &system, &idle,
+				&waiting) == 5)
+			seconds = (double)(idle + waiting) / (double)sysconf(_SC_CLK_TCK);
+	if (file)
+		fclose(file);
+	return seconds;
+}
+
 static void run_trial(struct load *load, double rate, struct trial *trial)
 {
 	memset(trial, 0, sizeof(*trial));
@@ -247,6 +283,7 @@ static void run_trial(struct load *load, double rate, struct trial *trial)
 	const uint64_t start = rte_rdtsc(), end = start + (uint64_t)(load->options.seconds * hz);
 	uint64_t offered = 0;
 	unsigned next = 0;
+	double idle = idle_seconds(load->options.watch);
 	for (uint64_t now = start; now < end; now = rte_rdtsc()) {
 		uint64_t due = (uint64_t)((double)(now - start) / hz * rate);
 		if (due > offered) {
@@ -256,6 +293,8 @@ static void run_trial(struct load *load, double rate, struct trial *trial)
 		}
 		receive(load, trial);
 	}
+	idle = idle_seconds(load->options.watch) - idle;
+	trial->busy = 1 - idle / load->options.seconds;
 	trial->offered = (double)trial->sent / load->options.seconds;
 	for (uint64_t stop = rte_rdtsc() + (uint64_t)(DRAIN_MS * hz / 1000); rte_rdtsc() < stop;)
 		receive(load, trial);
@@ -271,10 +310,11 @@ static void print_trial(const char *kind, const struct trial *trial)
 {
 	printf("{\"trial\":\"%s\",\"rate\":%.0f,\"offered\":%.0f,\"sent\":%lu,\"received\":%lu,"
 	       "\"lost\":%ld,"
-	       "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"generator_limit\":%s}\n",
+	       "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"busy\":%.4f,\"generator_limit\":"
+	       "%s}\n",
 		kind, trial->asked, trial->offered, trial->sent, trial->received,
 		(long)(trial->sent - trial->received), microseconds(trial, 0.5),
-		microseconds(trial, 0.99), microseconds(trial, 0.999),
+		microseconds(trial, 0.99), microseconds(trial, 0.999), trial->busy,
 		trial->offered < trial->asked * 0.99 ? "true" : "false");
 	fflush(stdout);
 }
@@ -290,7 +330,8 @@ static bool loss_free(struct load *load, double rate, struct trial *trial)
 	return true;
 }
 
-static void search(struct load *load)
+// Returns the rate.
+static double search(struct load *load)
 {
 	double low = 0, high = load->options.search_high, try = load->options.search_low;
 	struct trial *trial = calloc(1, sizeof(*trial)), *best = calloc(1, sizeof(*best));
@@ -312,8 +353,10 @@ static void search(struct load *load)
 			break;
 	}
 	print_trial("best", best);
+	double found = best->asked;
 	free(best);
 	free(trial);
+	return found;
 }
 
 static void usage(FILE *out)
@@ -322,7 +365,9 @@ static void usage(FILE *out)
 	      "--relay-mac MAC\n"
 	      "                 [--login USER:PASSWORD] [--allocations N] [--size BYTES] "
 	      "[--seconds S] [--core N]\n"
-	      "                 {--rate PACKETS/S | --search LOW:HIGH}\n",
+	      "                 [--plain] [--watch CORE]\n"
+	      "                 [--search LOW:HIGH] [--rate PACKETS/S|best,...] [--rate-seconds "
+	      "S]\n",
 		out);
 }
 
@@ -337,17 +382,31 @@ static void side(
 		fail("expected NAMESPACE,INTERFACE,IPV4-ADDRESS", text);
 }
 
+// 0 stands for what the search found.
+static void parse_rates(char *text, struct options *o)
+{
+	char *save;
+	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		double rate = strtod(word, NULL);
+		if (o->rate_count == RATES_MAX || (rate <= 0 && strcmp(word, "best") != 0))
+			fail("expected packets/s, at most 8 of them", word);
+		o->rates[o->rate_count++] = rate;
+	}
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {{"client", 1, NULL, 'c'}, {"peer", 1, NULL, 'p'},
 		{"server", 1, NULL, 's'}, {"relay-mac", 1, NULL, 'm'}, {"login", 1, NULL, 'l'},
 		{"allocations", 1, NULL, 'a'}, {"size", 1, NULL, 'z'}, {"seconds", 1, NULL, 't'},
 		{"core", 1, NULL, 'k'}, {"rate", 1, NULL, 'r'}, {"search", 1, NULL, 'f'},
+		{"rate-seconds", 1, NULL, 'T'}, {"plain", 0, NULL, 'P'}, {"watch", 1, NULL, 'w'},
 		{"help", 0, NULL, 'h'}, {0}};
 	*o = (struct options){.allocations = 50,
 		.size = 172,
 		.seconds = 1,
 		.resolution = 0.03,
+		.watch = -1,
 		.login = {"user", "password"}};
 	for (int c; (c = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
 		char *colon = optarg ? strchr(optarg, ':') : NULL;
@@ -384,13 +443,22 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->core = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'r':
-			o->rate = strtod(optarg, NULL);
+			parse_rates(optarg, o);
 			break;
 		case 'f':
 			if (colon == NULL)
 				fail("expected LOW:HIGH", optarg);
 			o->search_low = strtod(optarg, NULL);
 			o->search_high = strtod(colon + 1, NULL);
+			break;
+		case 'T':
+			o->rate_seconds = strtod(optarg, NULL);
+			break;
+		case 'P':
+			o->plain = true;
+			break;
+		case 'w':
+			o->watch = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'h':
 			usage(stdout);
@@ -401,7 +469,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		}
 	}
 	if (!o->client_namespace || !o->peer_namespace || !o->relay_mac || o->server.port == 0 ||
-		(o->rate <= 0 && o->search_high <= o->search_low) || o->allocations == 0 ||
+		(o->rate_count == 0 && o->search_high <= o->search_low) || o->allocations == 0 ||
 		o->allocations > SESSIONS_MAX || o->size < PAYLOAD_MIN || o->size > 1400 ||
 		o->seconds <= 0) {
 		usage(stderr);
@@ -425,14 +493,19 @@ int main(int argc, char **argv)
 	run_trial(load, 10000, trial);
 	print_trial("warm-up", trial);
 	load->options.seconds = seconds;
-	if (load->options.rate > 0) {
-		run_trial(load, load->options.rate, trial);
+	double best = 0;
+	if (load->options.search_high > load->options.search_low)
+		best = search(load);
+	if (load->options.rate_seconds > 0)
+		load->options.seconds = load->options.rate_seconds;
+	for (unsigned i = 0; i < load->options.rate_count; i++) {
+		double rate = load->options.rates[i] > 0 ? load->options.rates[i] : best;
+		run_trial(load, rate, trial);
 		print_trial("rate", trial);
-	} else {
-		search(load);
 	}
 	for (unsigned i = 0; i < load->options.allocations; i++)
-		turn_session_close(&load->sessions[i]);
+		if (!load->options.plain)
+			turn_session_close(&load->sessions[i]);
 	rte_eth_dev_stop(load->client_port);
 	rte_eth_dev_stop(load->peer_port);
 	rte_eal_cleanup();
