@@ -19,8 +19,7 @@ enum {
 // lcores.
 enum packet_kind {
 	PACKET_RECEIVED = 0,    // process as if it came from a port
-	PACKET_HANDED_TO_OWNER, // peer -> client, the receiver's table owns the allocation of
-				// `relay_slot`
+	PACKET_HANDED_TO_OWNER, // the receiver's tables own its mapping
 	PACKET_TRANSMIT,        // finished frame: transmit on `port`
 	PACKET_ROUTE,           // L3 packet without Ethernet header: find next hop, then transmit
 	PACKET_PUNT, // worker -> main: UDP payload for the control plane, see struct packet_private
@@ -31,7 +30,7 @@ struct packet_private {
 	uint8_t kind;   // enum packet_kind
 	uint8_t worker; // sender
 	uint16_t port;
-	uint32_t relay_slot;
+	uint32_t flow; // what tells mappings apart on their way through a ring to another worker
 };
 enum { PACKET_PRIVATE_SIZE = 64 }; // room for struct packet_private, one cache line
 

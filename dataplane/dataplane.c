@@ -7,6 +7,7 @@
 #include "dataplane/guard_requests.h"
 #include "dataplane/guard_rules.h"
 #include "dataplane/pool.h"
+#include "dataplane/steering/handoff.h"
 #include "dataplane/steering/queues.h"
 #include "dataplane/steering/steering.h"
 
@@ -119,7 +120,7 @@ static int make_pool(struct dataplane *dataplane, char error[static DATAPLANE_ER
 	unsigned count = workers * (MACHINE_PUNT_RING + MACHINE_KERNEL_RING +
 					   MACHINE_FROM_MAIN_RING + HELD_BUFFERS + 2 * BURST_MAX);
 	count +=
-		workers * (workers - 1) * MACHINE_HANDOFF_RING / 4 + (workers + 1) * POOL_CACHE * 2;
+		workers * (workers - 1) * HANDOFF_RING / 4 + (workers + 1) * POOL_CACHE * 2;
 	unsigned room = ROOM_MIN;
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		const struct port *port = &dataplane->ports[p];

@@ -4,6 +4,7 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/machine.h"
+#include "dataplane/steering/handoff.h"
 #include "dataplane/worker.h"
 
 #include <rte_ethdev.h>
@@ -29,14 +30,45 @@ static void drop_all(
 	rte_pktmbuf_free_bulk(mbufs, count);
 }
 
-static unsigned hand(struct worker *worker, uint16_t to, struct rte_mbuf **mbufs, unsigned count)
+// One enqueue for all that was gathered for that worker.
+static void flush_handed(struct worker *worker, uint16_t to)
 {
 	struct worker_machine *machine = worker->machine;
-	unsigned sent =
-		rte_ring_sp_enqueue_burst(machine->handed_out[to], (void **)mbufs, count, NULL);
-	machine->handed_out_count += sent;
+	struct handoff *handoff = machine->handed_out[to];
+	struct handoff_result result;
+	if (handoff == NULL || handoff->count == 0)
+		return;
+	handoff_flush(handoff, &result);
+	machine->handed_out_count += result.sent;
+	drop_all(worker, handoff->waiting + result.sent, result.full, DROP_handoff_ring_full);
+	drop_all(worker, handoff->waiting + result.sent + result.full, result.unfair,
+		DROP_handoff_share);
 	doorbell_ring(&machine->dataplane->workers[to]->machine->rest.bell);
-	return sent;
+}
+
+static void hand(struct worker *worker, uint16_t to, struct rte_mbuf *mbuf, uint32_t flow)
+{
+	if (handoff_add(worker->machine->handed_out[to], mbuf, flow))
+		flush_handed(worker, to);
+}
+
+// Where a finished frame goes: addresses and ports, as far as they stand where we put them.
+static uint32_t frame_flow(const struct rte_mbuf *mbuf)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	unsigned length = rte_pktmbuf_data_len(mbuf), at = 12;
+	if (length < at + 2)
+		return 0;
+	if (p[at] == 0x81 && p[at + 1] == 0x00)
+		at += 4;
+	// Destination address (its last word, of IPv6) and ports.
+	bool v6 = length > at + 1 && p[at] == 0x86;
+	unsigned address = at + 2 + (v6 ? 36 : 16);
+	if (length < address + 8)
+		return 0;
+	uint32_t words[2];
+	memcpy(words, p + address, sizeof(words));
+	return words[0] ^ words[1] * 0x9E3779B1u;
 }
 
 void machine_flush_port(struct worker *worker, uint16_t port)
@@ -44,7 +76,6 @@ void machine_flush_port(struct worker *worker, uint16_t port)
 	struct worker_machine *machine = worker->machine;
 	struct machine_transmit *transmit = &machine->transmit[port];
 	uint16_t count = transmit->count, sent = 0;
-	enum stats_drop reason = DROP_transmit_full;
 	if (count == 0)
 		return;
 	transmit->count = 0;
@@ -62,17 +93,20 @@ void machine_flush_port(struct worker *worker, uint16_t port)
 			private->kind = PACKET_TRANSMIT;
 			private->worker = (uint8_t)worker->id;
 			private->port = port;
+			hand(worker, transmit->owner, transmit->mbufs[i],
+				frame_flow(transmit->mbufs[i]));
 		}
-		sent = (uint16_t)hand(worker, transmit->owner, transmit->mbufs, count);
-		reason = DROP_handoff_ring_full;
+		return;
 	}
-	drop_all(worker, transmit->mbufs + sent, (unsigned)(count - sent), reason);
+	drop_all(worker, transmit->mbufs + sent, (unsigned)(count - sent), DROP_transmit_full);
 }
 
 void machine_flush(struct worker *worker)
 {
 	for (uint16_t port = 0; port < worker->machine->port_count; port++)
 		machine_flush_port(worker, port);
+	for (uint16_t to = 0; to < worker->machine->dataplane->worker_count; to++)
+		flush_handed(worker, to);
 }
 
 void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned count, uint16_t port)
@@ -170,10 +204,8 @@ void worker_hand_off(struct worker *worker, uint16_t owner, struct rte_mbuf *mbu
 	private->kind = PACKET_HANDED_TO_OWNER;
 	private->worker = (uint8_t)worker->id;
 	private->port = port;
-	if (hand(worker, owner, &mbuf, 1) != 1)
-		worker_drop(worker, mbuf, DROP_handoff_ring_full);
-	else
-		worker->stats.event[EVENT_handoff_out]++;
+	worker->stats.event[EVENT_handoff_out]++;
+	hand(worker, owner, mbuf, private->flow);
 }
 
 void worker_want_neighbour(struct worker *worker, const struct api_neighbour_wanted *wanted)

@@ -4,6 +4,7 @@
 #include "dataplane/machine.h"
 
 #include "dataplane/dataplane.h"
+#include "dataplane/steering/handoff.h"
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -71,10 +72,8 @@ void machine_free(struct worker_machine *machine)
 	machine_ring_free(machine->kernel);
 	machine_ring_free(machine->from_main);
 	// A ring between two workers is freed by the one that produces.
-	for (unsigned i = 0; i < WORKERS_MAX; i++) {
-		drain_mbufs(machine->handed_out[i]);
-		machine_ring_free(machine->handed_out[i]);
-	}
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		handoff_free(machine->handed_out[i]);
 	command_lane_free(&machine->lane);
 	if (machine->rest.bell.fd >= 0)
 		close(machine->rest.bell.fd);

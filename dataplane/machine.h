@@ -27,11 +27,11 @@
 #include <stdint.h>
 
 struct dataplane;
+struct handoff; // steering/handoff.h
 struct rte_ring;
 
 enum {
 	MACHINE_QUEUES_MAX = PORTS_MAX * 4,
-	MACHINE_HANDOFF_RING = 1024,
 	MACHINE_PUNT_RING = 512,
 	MACHINE_KERNEL_RING = 512,
 	MACHINE_FROM_MAIN_RING = 256,
@@ -61,12 +61,12 @@ struct worker_machine {
 	struct machine_transmit transmit[PORTS_MAX];
 	uint16_t port_count;
 
-	struct rte_ring *handed_out[WORKERS_MAX]; // this worker produces; NULL for itself
-	struct rte_ring *handed_in[WORKERS_MAX];  // this worker consumes
-	struct rte_ring *punts;                   // worker produces, main consumes
-	struct rte_ring *kernel;                  // worker produces, main consumes
-	struct rte_ring *from_main;               // main produces, worker consumes
-	struct event_ring events;                 // worker produces, main consumes
+	struct handoff *handed_out[WORKERS_MAX]; // this worker produces; NULL for itself
+	struct rte_ring *handed_in[WORKERS_MAX]; // this worker consumes
+	struct rte_ring *punts;                  // worker produces, main consumes
+	struct rte_ring *kernel;                 // worker produces, main consumes
+	struct rte_ring *from_main;              // main produces, worker consumes
+	struct event_ring events;                // worker produces, main consumes
 	struct command_lane lane;
 	bool ring_doorbell; // something for main was queued in this turn
 	struct rest rest;
@@ -78,7 +78,8 @@ struct worker_machine {
 	uint64_t received, transmitted, handed_in_count, handed_out_count;
 };
 
-// Allocates a machine and its rings (handed_out and handed_in are steering/queues.c's). NULL: no memory.
+// Allocates a machine and its rings (handed_out and handed_in are steering/queues.c's). NULL: no
+// memory.
 struct worker_machine *machine_create(struct dataplane *dataplane);
 // Frees it and every mbuf still in its rings.
 void machine_free(struct worker_machine *machine);

@@ -17,7 +17,7 @@
 	X(stun_malformed) X(stun_unexpected) X(first_byte_unknown) X(channel_malformed) X(channel_out_of_range) \
 	X(no_allocation) X(no_channel) X(no_permission) X(allocation_expired) X(generation_stale) X(send_malformed) \
 	X(send_peer_family) X(hop_limit) X(too_big) X(icmp_unmatched) \
-	X(blocked) X(reply_budget) X(punt_budget) X(punt_total) X(punt_ring_full) X(handoff_ring_full) X(kernel_ring_full) \
+	X(blocked) X(reply_budget) X(punt_budget) X(punt_total) X(punt_ring_full) X(handoff_ring_full) X(handoff_share) X(kernel_ring_full) \
 	X(no_route) X(blackhole) X(neighbour_unresolved) X(link_down) X(transmit_full) X(no_mbuf) X(not_owner) X(bad_relayed_source)
 
 #define STATS_EVENTS(X) \

@@ -17,7 +17,7 @@ bool peer_side_owner(struct pass *pass, unsigned at, unsigned address, uint16_t 
 			return false;
 		}
 		struct rte_mbuf *mbuf = pass->burst.mbufs[at];
-		((struct packet_private *)rte_mbuf_to_priv(mbuf))->relay_slot = owner.slot;
+		((struct packet_private *)rte_mbuf_to_priv(mbuf))->flow = owner.slot;
 		worker_hand_off(worker, owner.worker, mbuf, pass->burst.port);
 		return false;
 	}

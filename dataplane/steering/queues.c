@@ -9,6 +9,7 @@
 #include "dataplane/steering/queues.h"
 
 #include "dataplane/dataplane.h"
+#include "dataplane/steering/handoff.h"
 
 #include <rte_ring.h>
 
@@ -73,11 +74,11 @@ static int make_rings(struct dataplane *dataplane)
 		for (unsigned to = 0; to < dataplane->worker_count; to++) {
 			if (from == to)
 				continue;
-			struct rte_ring *ring = machine_ring_create("handed", MACHINE_HANDOFF_RING);
-			if (!ring)
+			struct handoff *handoff = handoff_create();
+			if (!handoff)
 				return -ENOMEM;
-			dataplane->workers[from]->machine->handed_out[to] = ring;
-			dataplane->workers[to]->machine->handed_in[from] = ring;
+			dataplane->workers[from]->machine->handed_out[to] = handoff;
+			dataplane->workers[to]->machine->handed_in[from] = handoff->ring;
 		}
 	return 0;
 }
