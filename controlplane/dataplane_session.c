@@ -237,6 +237,8 @@ static uint32_t stream_item_size(uint32_t type)
 		return sizeof(struct api_worker);
 	case API_STEERING:
 		return sizeof(struct api_steering);
+	case API_CONFIG_KEYS:
+		return sizeof(struct api_config_key);
 	default:
 		return 0;
 	}

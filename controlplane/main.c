@@ -91,6 +91,44 @@ static void on_news(struct node *node, enum node_news news)
 	}
 }
 
+// "label: [turn] user, [peers] deny" of the changes that need this restart.
+static void list_changes(char *text, size_t size, const struct reload_report *report,
+	const char *label, unsigned restart)
+{
+	size_t length = strlen(text);
+	bool first = true;
+	for (unsigned i = 0; i < report->count && length < size; i++) {
+		const struct reload_change *change = &report->changes[i];
+		if (change->restart != restart)
+			continue;
+		length += (size_t)snprintf(text + length, size - length, "%s[%s] %s",
+			first ? label : ", ", config_key_section(change->key),
+			config_key_name(change->key));
+		first = false;
+	}
+}
+
+static void on_reloaded(struct node *node, const struct reload_report *report)
+{
+	(void)node;
+	if (program.stopping)
+		return;
+	char text[2048] = "";
+	list_changes(text, sizeof(text), report, "; applied: ", 0);
+	list_changes(text, sizeof(text), report,
+		"; needs restart of relay-dataplane: ", CONFIG_RESTART_DATAPLANE);
+	list_changes(text, sizeof(text), report,
+		"; needs restart of relay-controlplane: ", CONFIG_RESTART_CONTROLPLANE);
+	list_changes(text, sizeof(text), report, "; needs restart of both: ",
+		CONFIG_RESTART_DATAPLANE | CONFIG_RESTART_CONTROLPLANE);
+	if (report->error[0])
+		say("configuration not reloaded, nothing has changed: %s", report->error);
+	else
+		say("configuration reloaded%s", report->count ? text : "; nothing changed");
+	if (program.ready)
+		sd_notify(0, "READY=1");
+}
+
 static void on_ready_anyway(uv_timer_t *timer)
 {
 	(void)timer;
@@ -127,8 +165,13 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 {
 	(void)handle;
 	(void)number;
-	say("a changed configuration is read at start: restart relay-controlplane (live "
-	    "allocations are not touched by that)");
+	if (program.stopping || !program.node.core)
+		return;
+	// uv_hrtime is CLOCK_MONOTONIC.
+	if (program.ready)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+			(unsigned long long)(uv_hrtime() / 1000));
+	node_reload(&program.node, false, NULL, NULL);
 }
 
 static void watch_signals(void)
@@ -159,13 +202,14 @@ static void confine(void)
 		say("system calls could not be restricted: %s", strerror(-rc));
 }
 
-static int start(const struct config *config)
+static int start(void)
 {
+	const struct config *config = program.node.config;
 	// The first of both programs to start makes it; a service manager has done so before.
 	if (mkdir(config->node.run, 0755) && errno != EEXIST)
 		say("cannot make %s ([node] run): %s", config->node.run, strerror(errno));
-	program.node.config = config;
 	program.node.news = on_news;
+	program.node.reloaded = on_reloaded;
 	const char *what = "";
 	int rc = node_start(&program.node, &program.loop, &what);
 	if (rc == -EADDRINUSE)
@@ -177,7 +221,7 @@ static int start(const struct config *config)
 	return rc;
 }
 
-static int run(const struct config *config)
+static int run(void)
 {
 	int rc = uv_loop_init(&program.loop);
 	if (rc) {
@@ -185,14 +229,13 @@ static int run(const struct config *config)
 		return EXIT_FAILURE;
 	}
 	watch_signals();
-	rc = start(config);
+	rc = start();
 	if (rc)
 		stop();
 	else
 		confine();
 	uv_run(&program.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&program.loop);
-	node_free(&program.node);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -235,13 +278,13 @@ int main(int argc, char **argv)
 		say("libsodium cannot start");
 		return EXIT_FAILURE;
 	}
-	struct config *config;
 	char error[CONFIG_ERROR_SIZE];
-	if (config_load(file, &config, error)) {
+	if (config_load(file, &program.node.config, error)) {
 		say("%s", error);
 		return EXIT_FAILURE;
 	}
-	int result = run(config);
-	config_free(config);
+	program.node.reload.file = file;
+	int result = run();
+	node_free(&program.node);
 	return result;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -199,7 +200,11 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 	if (restarted)
 		node->news(node, NODE_DATAPLANE_RESTARTED);
 	node->news(node, NODE_CONNECTED);
-	snapshot_take(node);
+	// Before anything is installed: the relayed ports it knows are ours.
+	if (!reload_connected(node))
+		dataplane_link_restart(node->link);
+	if (dataplane_link_up(node->link))
+		snapshot_take(node);
 	if (dataplane_link_up(node->link))
 		steering_ask(node);
 	if (dataplane_link_up(node->link))
@@ -331,6 +336,7 @@ void node_stop(struct node *node)
 {
 	if (!uv_is_closing((uv_handle_t *)&node->tick))
 		uv_close((uv_handle_t *)&node->tick, NULL);
+	reload_stop(node);
 	admin_server_close(node->admin);
 	node->admin = NULL;
 	dataplane_link_close(node->link);
@@ -340,7 +346,37 @@ void node_stop(struct node *node)
 void node_free(struct node *node)
 {
 	turn_core_free(node->core);
+	config_free(node->config);
 	sodium_memzero(node, sizeof(*node));
+}
+
+struct reload_wait {
+	struct node *node;
+	reload_done done;
+	void *context;
+};
+
+static void reload_over(void *context, const struct reload_report *report)
+{
+	struct reload_wait wait = *(struct reload_wait *)context;
+	free(context);
+	if (wait.done)
+		wait.done(wait.context, report);
+	if (!report->checked_only)
+		wait.node->reloaded(wait.node, report);
+}
+
+void node_reload(struct node *node, bool check, reload_done done, void *context)
+{
+	struct reload_wait *wait = malloc(sizeof(*wait));
+	if (wait) {
+		*wait = (struct reload_wait){node, done, context};
+		reload_start(node, check, reload_over, wait);
+		return;
+	}
+	const struct reload_report report = {.checked_only = check, .error = "out of memory"};
+	if (done)
+		done(context, &report);
 }
 
 void node_drained(struct node *node, bool on)

@@ -7,6 +7,7 @@
 
 #include "controlplane/admin/admin.h"
 #include "controlplane/dataplane_link.h"
+#include "controlplane/reload.h"
 #include "controlplane/routes.h"
 #include "controlplane/turn/turn.h"
 
@@ -20,8 +21,10 @@ enum node_news {
 
 struct node {
 	uv_loop_t *loop;
-	const struct config *config;
+	struct config *config; // what is in force; owned, replaced by reload
 	void (*news)(struct node *node, enum node_news news);
+	// The configuration was read again; not told of a mere check.
+	void (*reloaded)(struct node *node, const struct reload_report *report);
 
 	struct dataplane_link *link;
 	struct turn_core *core;
@@ -29,6 +32,7 @@ struct node {
 	struct admin_server *admin;
 	uv_timer_t tick;
 	uint64_t started_ms;
+	struct reload reload;
 
 	// Of the connection that is up, or was last; its key is what RESYNC hands to the core
 	// again.
@@ -46,12 +50,18 @@ struct node {
 	uint64_t resyncs;
 };
 
-// Opens sockets and starts everything on loop; node is the caller's, zeroed but for config and
-// news. 0, or a negative errno after naming what failed in *what (static text).
+// Opens sockets and starts everything on loop; node is the caller's, zeroed but for config,
+// reload.file, news and reloaded. 0, or a negative errno after naming what failed in *what (static
+// text).
 int node_start(struct node *node, uv_loop_t *loop, const char **what);
 // Closes all; the loop ends by itself when the last handle is closed. node_free then.
 void node_stop(struct node *node);
+// The configuration too.
 void node_free(struct node *node);
+
+// Reads the configuration file again. What comes of it goes to node->reloaded, and to done first
+// (NULL: nobody waits).
+void node_reload(struct node *node, bool check, reload_done done, void *context);
 
 // Why there is no dataplane, in words.
 const char *node_trouble(const struct node *node);

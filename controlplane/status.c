@@ -128,6 +128,51 @@ static void provide_drain(void *context, const struct api_drain *drain, struct a
 	ask(context, reply, API_DRAIN, drain, sizeof(*drain), drain_answered, drain->on);
 }
 
+// ---- reload ----
+
+static enum admin_outcome outcome_of(unsigned restart)
+{
+	switch (restart) {
+	case 0:
+		return ADMIN_APPLIED;
+	case CONFIG_RESTART_DATAPLANE:
+		return ADMIN_NEEDS_DATAPLANE;
+	case CONFIG_RESTART_CONTROLPLANE:
+		return ADMIN_NEEDS_CONTROLPLANE;
+	default:
+		return ADMIN_NEEDS_BOTH;
+	}
+}
+
+static void reload_done_with(void *context, const struct reload_report *report)
+{
+	struct admin_reply *reply = context;
+	struct admin_change item = {0};
+	for (unsigned i = 0; i < report->count; i++) {
+		const struct reload_change *change = &report->changes[i];
+		memset(&item, 0, sizeof(item));
+		item.outcome = outcome_of(change->restart);
+		snprintf(item.section, sizeof(item.section), "%s", config_key_section(change->key));
+		snprintf(item.key, sizeof(item.key), "%s", config_key_name(change->key));
+		admin_reply_item(reply, &item, sizeof(item));
+	}
+	memset(&item, 0, sizeof(item));
+	if (report->error[0]) {
+		item.outcome = ADMIN_REFUSED;
+		snprintf(item.text, sizeof(item.text), "%s", report->error);
+		admin_reply_item(reply, &item, sizeof(item));
+	} else if (report->dataplane_down) {
+		item.outcome = ADMIN_DATAPLANE_LATER;
+		admin_reply_item(reply, &item, sizeof(item));
+	}
+	admin_reply_end(reply, 0);
+}
+
+static void provide_reload(void *context, bool check, struct admin_reply *reply)
+{
+	node_reload(context, check, reload_done_with, reply);
+}
+
 // ---- versions, status ----
 
 static void provide_versions(void *context, struct admin_reply *reply)
@@ -178,12 +223,28 @@ static void warn_of_local_ports(const struct config *config, struct admin_status
 			overlap, config->address.relay_first, config->address.relay_last);
 }
 
+static void warn_of_other_configuration(const struct node *node, struct admin_status *status)
+{
+	for (int key = -1; (key = reload_disagreement(node, (unsigned)(key + 1))) >= 0;)
+		warn(status,
+			"relay-dataplane and relay-controlplane were started with different values "
+			"of [%s] %s: restart the one that was started first",
+			config_key_section((unsigned)key), config_key_name((unsigned)key));
+	if (node->reload.settings_refused)
+		warn(status,
+			"relay-dataplane refuses relay-ports %u-%u: it listens on a port inside, "
+			"or "
+			"serves allocations on two earlier ranges",
+			node->config->address.relay_first, node->config->address.relay_last);
+}
+
 static void warn_of_dataplane(const struct node *node, struct admin_status *status)
 {
 	if (!dataplane_link_up(node->link)) {
 		warn(status, "no dataplane: %s", node_trouble(node));
 		return;
 	}
+	warn_of_other_configuration(node, status);
 	for (size_t i = 0; i < node->port_count; i++)
 		if (!routes_port_up(node->routes, node->ports[i]))
 			warn(status, "interface %s is down or gone", node->ports[i]);
@@ -292,5 +353,6 @@ struct admin_provider status_provider(struct node *node)
 		.ports = provide_ports,
 		.workers = provide_workers,
 		.drain = provide_drain,
+		.reload = provide_reload,
 	};
 }

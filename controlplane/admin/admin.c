@@ -116,6 +116,10 @@ static void call_provider(const struct admin_provider *p, const struct admin_req
 	case ADMIN_UNDRAIN:
 		p->drain(p->context, &drain, reply);
 		return;
+	case ADMIN_RELOAD:
+	case ADMIN_RELOAD_CHECK:
+		p->reload(p->context, request->type == ADMIN_RELOAD_CHECK, reply);
+		return;
 	case ADMIN_HELLO:
 		return;
 	}

@@ -46,6 +46,8 @@ struct admin_provider {
 	void (*workers)(void *context, struct admin_reply *reply);
 	// No items. The layout is that of the dataplane's own verb.
 	void (*drain)(void *context, const struct api_drain *drain, struct admin_reply *reply);
+	// Items: struct admin_change. check: only tells.
+	void (*reload)(void *context, bool check, struct admin_reply *reply);
 };
 
 struct admin_server;

@@ -37,8 +37,10 @@ enum admin_type {
 	ADMIN_PORTS,       // stream of struct api_port
 	ADMIN_WORKERS,     // stream of struct api_worker
 	// uid 0, or the control plane's own; -EPERM for others
-	ADMIN_DRAIN = 32, // struct admin_drain; empty answer
-	ADMIN_UNDRAIN,    // empty answer
+	ADMIN_DRAIN = 32,   // struct admin_drain; empty answer
+	ADMIN_UNDRAIN,      // empty answer
+	ADMIN_RELOAD,       // stream of struct admin_change
+	ADMIN_RELOAD_CHECK, // the same, and nothing changes
 };
 
 struct admin_hello {
@@ -65,6 +67,26 @@ struct admin_drain {
 	uint32_t reserved;
 };
 static_assert(sizeof(struct admin_drain) == 8, "wire");
+
+// What became of a changed key of the configuration file, or one item that says why nothing was
+// taken over. Keys that did not change are not told.
+enum admin_outcome {
+	ADMIN_APPLIED = 1,            // RELOAD_CHECK: would be
+	ADMIN_NEEDS_DATAPLANE = 2,    // restart of relay-dataplane
+	ADMIN_NEEDS_CONTROLPLANE = 3, // restart of relay-controlplane
+	ADMIN_NEEDS_BOTH = 4,
+	ADMIN_REFUSED = 5,         // text tells; nothing has changed
+	ADMIN_DATAPLANE_LATER = 6, // no key: there is no dataplane; it is told when it connects
+};
+
+struct admin_change {
+	uint32_t outcome; // enum admin_outcome
+	uint32_t reserved;
+	char section[16];
+	char key[32];
+	char text[512];
+};
+static_assert(sizeof(struct admin_change) == 568, "wire");
 
 enum admin_state {
 	ADMIN_STATE_SERVING = 1,

@@ -29,6 +29,9 @@ static const struct verb verbs[] = {
 	{ADMIN_WORKERS, 0, sizeof(struct api_worker), true, ACCESS_ALL},
 	{ADMIN_DRAIN, sizeof(struct admin_drain), 0, false, ACCESS_PRIVILEGED},
 	{ADMIN_UNDRAIN, 0, 0, false, ACCESS_PRIVILEGED},
+	{ADMIN_RELOAD, 0, sizeof(struct admin_change), true, ACCESS_PRIVILEGED},
+	// An error names what stands in a file that not everybody may read.
+	{ADMIN_RELOAD_CHECK, 0, sizeof(struct admin_change), true, ACCESS_PRIVILEGED},
 };
 
 static const struct verb *find_verb(uint32_t type)

@@ -255,6 +255,45 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 	return object;
 }
 
+json_t *relayctl_json_changes(const struct admin_change *changes, size_t count, int check)
+{
+	json_t *object = json_object();
+	json_t *list = json_array();
+	const char *error = NULL;
+	bool later = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct admin_change *c = &changes[i];
+		if (c->outcome == ADMIN_REFUSED) {
+			error = c->text;
+			continue;
+		}
+		if (c->outcome == ADMIN_DATAPLANE_LATER) {
+			later = true;
+			continue;
+		}
+		json_t *change = json_object();
+		json_t *restart = json_array();
+		if (c->outcome == ADMIN_NEEDS_DATAPLANE || c->outcome == ADMIN_NEEDS_BOTH)
+			json_array_append_new(restart, json_string("relay-dataplane"));
+		if (c->outcome == ADMIN_NEEDS_CONTROLPLANE || c->outcome == ADMIN_NEEDS_BOTH)
+			json_array_append_new(restart, json_string("relay-controlplane"));
+		set_text(change, "section", c->section);
+		set_text(change, "key", c->key);
+		json_object_set_new(
+			change, "applied", json_boolean(!check && c->outcome == ADMIN_APPLIED));
+		json_object_set_new(change, "needs_restart", restart);
+		json_array_append_new(list, change);
+	}
+	json_object_set_new(object, "ok", json_boolean(error == NULL));
+	json_object_set_new(object, "check", json_boolean(check));
+	if (error != NULL)
+		set_text(object, "error", error);
+	json_object_set_new(object, "dataplane_told_later", json_boolean(later));
+	json_object_set_new(object, "changes", list);
+	return object;
+}
+
 int relayctl_json_print(json_t *value, int indented, FILE *out)
 {
 	size_t flags = indented ? JSON_INDENT(2) : JSON_COMPACT;

@@ -14,6 +14,7 @@ json_t *relayctl_json_versions(const char *own, const struct admin_versions *ver
 json_t *relayctl_json_ports(const struct api_port *ports, size_t count);
 json_t *relayctl_json_workers(const struct api_worker *workers, size_t count,
 	const struct api_port *ports, size_t port_count);
+json_t *relayctl_json_changes(const struct admin_change *changes, size_t count, int check);
 json_t *relayctl_json_stats(const struct api_counter *counters, size_t count);
 
 // Prints one line, or indented; releases value. 0, or -ENOMEM when value is NULL, or -EIO.

@@ -204,3 +204,28 @@ void relayctl_print_stats(const struct api_counter *counters, size_t count, int 
 	fputc('\n', out);
 	print_kind(counters, count, ADMIN_COUNTER_TURN, all, "TURN", "WORKER|COUNTER|COUNT", out);
 }
+
+void relayctl_print_changes(const struct admin_change *changes, size_t count, int check, FILE *out)
+{
+	struct relayctl_table *table = relayctl_table_create("ll", NULL);
+	bool later = false;
+	size_t keys = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct admin_change *c = &changes[i];
+		if (c->outcome == ADMIN_DATAPLANE_LATER) {
+			later = true;
+			continue;
+		}
+		keys++;
+		relayctl_table_cell(table, "[%s] %s", c->section, c->key);
+		relayctl_table_cell(table, "%s",
+			check && c->outcome == ADMIN_APPLIED ? "would be applied"
+							     : relayctl_text_outcome(c->outcome));
+	}
+	if (keys == 0)
+		fputs(check ? "nothing to change\n" : "nothing changed\n", out);
+	relayctl_table_print(table, keys > 0 ? out : NULL);
+	if (later)
+		fputs("relay-dataplane is not there: it is told when it connects\n", out);
+}

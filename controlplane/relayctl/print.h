@@ -20,6 +20,8 @@ const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZ
 const char *relayctl_text_state(uint32_t state);
 // enum api_steering_way
 const char *relayctl_text_steering(unsigned way);
+// "applied", "needs restart of relay-dataplane"
+const char *relayctl_text_outcome(uint32_t outcome);
 // "3" or, for what belongs to no worker, "-"
 const char *relayctl_text_worker(uint16_t worker, char text[static RELAYCTL_TEXT_SIZE]);
 
@@ -31,8 +33,12 @@ void relayctl_print_workers(const struct api_worker *workers, size_t count,
 // Counters of 0 are left out unless all is set.
 void relayctl_print_stats(const struct api_counter *counters, size_t count, int all, FILE *out);
 
+// check: nothing was taken over. items: without the one that refuses.
+void relayctl_print_changes(const struct admin_change *changes, size_t count, int check, FILE *out);
+
 // Makes the text in answers safe to print: terminated, no control characters.
 void relayctl_clean_status(struct admin_status *status);
 void relayctl_clean_ports(struct api_port *ports, size_t count);
 void relayctl_clean_counters(struct api_counter *counters, size_t count);
+void relayctl_clean_changes(struct admin_change *changes, size_t count);
 void relayctl_clean_text(char *text, size_t size);

@@ -26,6 +26,9 @@ static const char usage_text[] =
 	"  drain [--deadline SECONDS] [--wait]\n"
 	"                               refuse new allocations; end live ones at the deadline\n"
 	"  undrain                      accept new allocations again\n"
+	"  reload [--check]             take over a changed configuration file, and say what needs "
+	"a\n"
+	"                               restart; --check: only say\n"
 	"  config check FILE            check a configuration; needs no running relay\n"
 	"  version                      versions of relayctl and of the running daemons\n"
 	"\n"
@@ -41,6 +44,7 @@ enum {
 	TAKES_ALL = 1,
 	TAKES_RATES = 2,
 	TAKES_DRAIN = 4,
+	TAKES_RELOAD = 8,
 };
 
 struct verb {
@@ -57,6 +61,7 @@ static const struct verb verbs[] = {
 	{"workers", 0, relayctl_workers},
 	{"drain", TAKES_DRAIN, relayctl_drain},
 	{"undrain", 0, relayctl_undrain},
+	{"reload", TAKES_RELOAD, relayctl_reload},
 	{"config", 0, relayctl_config_check},
 	{"version", 0, relayctl_version},
 };
@@ -117,7 +122,7 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-enum { OPTION_DEADLINE = 256, OPTION_WAIT };
+enum { OPTION_DEADLINE = 256, OPTION_WAIT, OPTION_CHECK };
 
 // Fills options and *given (TAKES_ bits). -1 to go on, else the exit code.
 static int read_options(int argc, char **argv, struct relayctl_options *options, unsigned *given)
@@ -131,6 +136,7 @@ static int read_options(int argc, char **argv, struct relayctl_options *options,
 		{"delay", required_argument, NULL, 'd'},
 		{"deadline", required_argument, NULL, OPTION_DEADLINE},
 		{"wait", no_argument, NULL, OPTION_WAIT},
+		{"check", no_argument, NULL, OPTION_CHECK},
 		{0},
 	};
 
@@ -174,6 +180,10 @@ static int read_options(int argc, char **argv, struct relayctl_options *options,
 		case OPTION_WAIT:
 			options->wait = true;
 			*given |= TAKES_DRAIN;
+			break;
+		case OPTION_CHECK:
+			options->check = true;
+			*given |= TAKES_RELOAD;
 			break;
 		default:
 			return wrong_usage("option not understood", NULL);

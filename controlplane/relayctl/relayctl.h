@@ -16,6 +16,7 @@ struct relayctl_options {
 	bool json;          // -j
 	bool all;           // -a: zero counters too
 	bool wait;          // --wait
+	bool check;         // --check
 	bool has_deadline;  // --deadline
 	unsigned deadline_s;
 	bool has_count;      // -n
@@ -33,4 +34,5 @@ int relayctl_stats(const struct relayctl_options *options);
 int relayctl_top(const struct relayctl_options *options);
 int relayctl_drain(const struct relayctl_options *options);
 int relayctl_undrain(const struct relayctl_options *options);
+int relayctl_reload(const struct relayctl_options *options);
 int relayctl_config_check(const struct relayctl_options *options);

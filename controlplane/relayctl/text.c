@@ -97,6 +97,21 @@ const char *relayctl_text_steering(unsigned way)
 	return way < sizeof(names) / sizeof(names[0]) ? names[way] : "unknown";
 }
 
+const char *relayctl_text_outcome(uint32_t outcome)
+{
+	switch (outcome) {
+	case ADMIN_APPLIED:
+		return "applied";
+	case ADMIN_NEEDS_DATAPLANE:
+		return "needs restart of relay-dataplane";
+	case ADMIN_NEEDS_CONTROLPLANE:
+		return "needs restart of relay-controlplane";
+	case ADMIN_NEEDS_BOTH:
+		return "needs restart of relay-dataplane and relay-controlplane";
+	}
+	return "unknown";
+}
+
 const char *relayctl_text_worker(uint16_t worker, char text[static RELAYCTL_TEXT_SIZE])
 {
 	if (worker == API_NO_PORT)
@@ -141,4 +156,13 @@ void relayctl_clean_counters(struct api_counter *counters, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		relayctl_clean_text(counters[i].name, sizeof(counters[i].name));
+}
+
+void relayctl_clean_changes(struct admin_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		relayctl_clean_text(changes[i].section, sizeof(changes[i].section));
+		relayctl_clean_text(changes[i].key, sizeof(changes[i].key));
+		relayctl_clean_text(changes[i].text, sizeof(changes[i].text));
+	}
 }
