@@ -168,6 +168,7 @@ static const struct row rows[CONFIG_KEY_COUNT] = {
 	[CONFIG_KEY_DATAPLANE_HUGEPAGES] = {DATAPLANE, walk_plain, PART(dataplane.hugepages)},
 	[CONFIG_KEY_DATAPLANE_MEMORY] = {DATAPLANE, walk_plain, PART(dataplane.memory)},
 	[CONFIG_KEY_DATAPLANE_MAPPINGS] = {DATAPLANE, walk_plain, PART(dataplane.mappings)},
+	[CONFIG_KEY_DATAPLANE_ALLOCATIONS] = {DATAPLANE, walk_plain, PART(dataplane.allocations)},
 	[CONFIG_KEY_DATAPLANE_IDLE] = {AT_ONCE, walk_plain, PART(dataplane.idle)},
 	[CONFIG_KEY_ADDRESS_LISTEN] = {BOTH, walk_addresses, PART(address.listen),
 		PART(address.listen_count)},
