@@ -54,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(request.id != 0);
 		require(greeted == (request.type != ADMIN_HELLO));
 		greeted = true;
-		bool changes = request.type == ADMIN_DRAIN || request.type == ADMIN_UNDRAIN;
+		bool changes = request.type == ADMIN_DRAIN || request.type == ADMIN_UNDRAIN ||
+			       request.type == ADMIN_RELOAD || request.type == ADMIN_RELOAD_CHECK;
 		require((verdict == ADMIN_REFUSE) == (changes && !privileged));
 	}
 	return 0;

@@ -112,7 +112,8 @@ done
 echo "ok: one capability, no dumps, no swap, no files"
 
 kill -HUP "$CONTROL"
-until_true "SIGHUP says how a configuration is read" grep -q "restart relay-controlplane" "$DIR/control.log"
+until_true "SIGHUP takes the configuration over" grep -q "configuration reloaded; nothing changed" "$DIR/control.log"
+until_true "the service manager is told so" notified RELOADING=1
 kill -INT "$CONTROL"
 code=0
 wait "$CONTROL" || code=$?

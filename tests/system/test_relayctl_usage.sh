@@ -34,6 +34,8 @@ expect 2 "option not understood" status -s
 expect 2 "unexpected word: now" status now
 expect 2 "does not take: status" status --wait
 expect 2 "does not take: drain" drain -n 3
+expect 2 "does not take: drain" drain --check
+expect 2 "unexpected word: now" reload now
 expect 2 "--deadline wants seconds" drain --deadline soon
 expect 2 "--deadline wants seconds" drain --deadline -1
 expect 2 "--deadline wants seconds" drain --deadline 4294968
@@ -46,7 +48,7 @@ expect 2 "config check FILE" config test "$dir/x"
 expect 2 "config check FILE" config check a b
 
 expect 3 "is relay-controlplane running" -s "$dir/control.sock" status
-for verb in stats top ports workers drain undrain; do
+for verb in stats top ports workers drain undrain reload; do
 	expect 3 "no socket at $dir/control.sock" -s "$dir/control.sock" $verb
 done
 expect 3 "is too long for a socket" -s "$(printf '/%0120d' 0)" status

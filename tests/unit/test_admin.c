@@ -82,7 +82,7 @@ static void test_wrong_version_is_told_apart(void **state)
 
 static void test_malformed_requests_close(void **state)
 {
-	static const uint32_t unknown[] = {0, 2, 15, 21, 34, 0xffffffff};
+	static const uint32_t unknown[] = {0, 2, 15, 31, 99, 0xffffffff};
 	struct admin_session session = {.uid = 0, .greeted = true};
 	struct admin_request out;
 	int error;
@@ -139,6 +139,9 @@ static void test_changes_need_root_or_our_own_user(void **state)
 	assert_int_equal(error, -EPERM);
 	for (size_t i = 0; i < sizeof(reading) / sizeof(reading[0]); i++)
 		assert_int_equal(judge(&stranger, 1, reading[i], NULL, 0, &error), ADMIN_RUN);
+	assert_int_equal(judge(&stranger, 1, ADMIN_RELOAD, NULL, 0, &error), ADMIN_REFUSE);
+	assert_int_equal(judge(&stranger, 1, ADMIN_RELOAD_CHECK, NULL, 0, &error), ADMIN_REFUSE);
+	assert_int_equal(judge(&own, 1, ADMIN_RELOAD, NULL, 0, &error), ADMIN_RUN);
 	assert_int_equal(judge(&own, 1, ADMIN_DRAIN, &some_drain, 8, &error), ADMIN_RUN);
 	assert_int_equal(judge(&root, 1, ADMIN_UNDRAIN, NULL, 0, &error), ADMIN_RUN);
 }
@@ -164,6 +167,7 @@ uint64_t __wrap_uv_now(const uv_loop_t *l)
 static struct {
 	unsigned calls;
 	struct api_drain drain;
+	bool check;               // of the last reload
 	struct admin_reply *held; // not ended yet
 	bool hold;                // keep the next reply
 	int result;
@@ -231,6 +235,15 @@ static void provide_drain(void *context, const struct api_drain *drain, struct a
 	finish(reply, NULL, 0, 0);
 }
 
+static void provide_reload(void *context, bool check, struct admin_reply *reply)
+{
+	struct admin_change change = {.outcome = ADMIN_APPLIED};
+
+	(void)context;
+	provider_state.check = check;
+	finish(reply, &change, sizeof(change), provider_state.items);
+}
+
 static const struct admin_provider provider = {
 	.context = &provider_state,
 	.status = provide_status,
@@ -239,6 +252,7 @@ static const struct admin_provider provider = {
 	.ports = provide_ports,
 	.workers = provide_workers,
 	.drain = provide_drain,
+	.reload = provide_reload,
 };
 
 static int start(void **state)
@@ -446,6 +460,19 @@ static void test_drain_and_undrain(void **state)
 	assert_int_equal(provider_state.drain.deadline_ms, 5000);
 	assert_int_equal(client_ask(fd, ADMIN_UNDRAIN, NULL, 0, NULL).length, 0);
 	assert_int_equal(provider_state.drain.on, 0);
+	close(fd);
+}
+
+static void test_reload_and_check(void **state)
+{
+	int fd = client_open();
+
+	(void)state;
+	provider_state.items = 0;
+	assert_int_equal(client_ask(fd, ADMIN_RELOAD_CHECK, NULL, 0, NULL).length, 0);
+	assert_true(provider_state.check);
+	assert_int_equal(client_ask(fd, ADMIN_RELOAD, NULL, 0, NULL).length, 0);
+	assert_false(provider_state.check);
 	close(fd);
 }
 
@@ -824,6 +851,7 @@ int main(void)
 		SERVED(test_lists_of_any_length_end_with_nothing),
 		SERVED(test_provider_errors_are_handed_on),
 		SERVED(test_drain_and_undrain),
+		SERVED(test_reload_and_check),
 		SERVED(test_bad_requests_close_only_their_connection),
 		SERVED(test_next_request_waits_for_the_answer_to_the_last),
 		SERVED(test_client_that_leaves_before_its_answer),

@@ -102,6 +102,27 @@ static void provide_drain(void *context, const struct api_drain *drain, struct a
 	admin_reply_end(reply, 0);
 }
 
+static void provide_reload(void *context, bool check, struct admin_reply *reply)
+{
+	struct admin_change changes[] = {
+		{.outcome = ADMIN_APPLIED, .section = "turn", .key = "user"},
+		{.outcome = ADMIN_NEEDS_DATAPLANE, .section = "dataplane", .key = "workers"},
+		{.outcome = ADMIN_NEEDS_BOTH, .section = "address", .key = "listen"},
+		{.outcome = ADMIN_DATAPLANE_LATER},
+	};
+	struct admin_change refused = {.outcome = ADMIN_REFUSED,
+		.text = "some.conf:7: [turn] quota: \"\x1b\" is no number"};
+
+	(void)context;
+	if (play == PLAY_CANCELLED) {
+		admin_reply_item(reply, &refused, sizeof(refused));
+	} else if (play == PLAY_SERVING) {
+		for (unsigned i = 0; i < (check ? 3 : 4); i++)
+			admin_reply_item(reply, &changes[i], sizeof(changes[i]));
+	}
+	admin_reply_end(reply, 0);
+}
+
 static void serve(const char *path, int ready)
 {
 	static const struct admin_provider provider = {
@@ -111,6 +132,7 @@ static void serve(const char *path, int ready)
 		.ports = provide_ports,
 		.workers = provide_workers,
 		.drain = provide_drain,
+		.reload = provide_reload,
 	};
 	struct admin_server *server;
 	uv_loop_t loop;
@@ -231,6 +253,56 @@ static void test_top_measures_rates(void **state)
 	for (const char *c = output; (c = strchr(c, '\n')) != NULL; c++)
 		lines++;
 	assert_int_equal(lines, 3);
+}
+
+static void test_reload(void **state)
+{
+	(void)state;
+	start(PLAY_SERVING);
+	assert_int_equal(RUN(relayctl_reload), RELAYCTL_OK);
+	assert_string_equal(output,
+		"[turn] user          applied\n"
+		"[dataplane] workers  needs restart of relay-dataplane\n"
+		"[address] listen     needs restart of relay-dataplane and relay-controlplane\n"
+		"relay-dataplane is not there: it is told when it connects\n");
+	assert_int_equal(RUN(relayctl_reload, .check = true), RELAYCTL_OK);
+	assert_says(output, "[turn] user          would be applied\n");
+	assert_int_equal(RUN(relayctl_reload, .json = true), RELAYCTL_OK);
+	json_error_t error;
+	json_t *object = json_load_file(output_path, 0, &error);
+	assert_true(json_is_true(json_object_get(object, "ok")));
+	assert_true(json_is_true(json_object_get(object, "dataplane_told_later")));
+	json_t *changes = json_object_get(object, "changes");
+	assert_int_equal(json_array_size(changes), 3);
+	json_t *user = json_array_get(changes, 0), *listen = json_array_get(changes, 2);
+	assert_string_equal(json_string_value(json_object_get(user, "key")), "user");
+	assert_true(json_is_true(json_object_get(user, "applied")));
+	assert_true(json_is_false(json_object_get(listen, "applied")));
+	assert_int_equal(json_array_size(json_object_get(listen, "needs_restart")), 2);
+	json_decref(object);
+}
+
+static void test_reload_that_is_refused(void **state)
+{
+	(void)state;
+	start(PLAY_CANCELLED);
+	assert_int_equal(RUN(relayctl_reload), RELAYCTL_FAILED);
+	assert_string_equal(output, "");
+	assert_string_equal(errors, "some.conf:7: [turn] quota: \"?\" is no number\n"
+				    "relayctl: reload: refused, nothing has changed\n");
+	assert_int_equal(RUN(relayctl_reload, .json = true), RELAYCTL_FAILED);
+	assert_says(output, "\"error\": \"some.conf:7: ");
+	assert_says(output, "\"ok\": false");
+}
+
+static void test_reload_of_nothing_new(void **state)
+{
+	(void)state;
+	start(PLAY_NO_DATAPLANE);
+	assert_int_equal(RUN(relayctl_reload), RELAYCTL_OK);
+	assert_string_equal(output, "nothing changed\n");
+	assert_int_equal(RUN(relayctl_reload, .check = true), RELAYCTL_OK);
+	assert_string_equal(output, "nothing to change\n");
 }
 
 static void test_drain_waits_for_the_last_allocation(void **state)
@@ -375,6 +447,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLAYED(test_reading_verbs),
 		PLAYED(test_top_measures_rates),
+		PLAYED(test_reload),
+		PLAYED(test_reload_that_is_refused),
+		PLAYED(test_reload_of_nothing_new),
 		PLAYED(test_drain_waits_for_the_last_allocation),
 		PLAYED(test_drain_at_once),
 		PLAYED(test_drain_that_somebody_ends),
