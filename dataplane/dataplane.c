@@ -10,6 +10,7 @@
 #include "dataplane/steering/handoff.h"
 #include "dataplane/steering/queues.h"
 #include "dataplane/steering/steering.h"
+#include "dataplane/table/client_index.h"
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -119,8 +120,7 @@ static int make_pool(struct dataplane *dataplane, char error[static DATAPLANE_ER
 	unsigned workers = dataplane->config->dataplane.workers;
 	unsigned count = workers * (MACHINE_PUNT_RING + MACHINE_KERNEL_RING +
 					   MACHINE_FROM_MAIN_RING + HELD_BUFFERS + 2 * BURST_MAX);
-	count +=
-		workers * (workers - 1) * HANDOFF_RING / 4 + (workers + 1) * POOL_CACHE * 2;
+	count += workers * (workers - 1) * HANDOFF_RING / 4 + (workers + 1) * POOL_CACHE * 2;
 	unsigned room = ROOM_MIN;
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		const struct port *port = &dataplane->ports[p];
@@ -170,6 +170,7 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	worker->addresses = &dataplane->settings.slots[0];
 	worker->relay_ports = dataplane->relay_ports;
 	worker->next_hops = dataplane->next_hops;
+	worker->client_index = dataplane->client_index;
 	worker->guard_rules = dataplane->guard_rules;
 	worker->pool = dataplane->pool;
 	for (unsigned p = 0; p < dataplane->port_count; p++)
@@ -190,6 +191,11 @@ static int make_tables(
 	int result = dataplane->relay_ports && dataplane->next_hops && dataplane->guard_rules
 			     ? 0
 			     : -ENOMEM;
+	if (result == 0 && dataplane->config->dataplane.workers > 1) {
+		dataplane->client_index = client_index_create(dataplane->config->dataplane.workers,
+			dataplane->config->dataplane.allocations, SOCKET_ID_ANY);
+		result = dataplane->client_index ? 0 : -ENOMEM;
+	}
 	for (uint16_t w = 0; result == 0 && w < dataplane->config->dataplane.workers; w++)
 		result = make_worker(dataplane, eal, w);
 	if (result)
@@ -296,6 +302,7 @@ void dataplane_close(struct dataplane *dataplane)
 	dataplane->worker_count = 0;
 	relay_ports_free(dataplane->relay_ports);
 	next_hops_free(dataplane->next_hops);
+	client_index_free(dataplane->client_index);
 	guard_rules_free(dataplane->guard_rules);
 	rte_mempool_free(dataplane->pool);
 	explicit_bzero(dataplane->tag_key, sizeof(dataplane->tag_key));

@@ -45,6 +45,7 @@ struct dataplane {
 	struct rte_mempool *pool;
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops;          // main: rw, workers: ro
+	struct client_index *client_index;    // workers: rw; NULL: one worker
 	struct guard_rules *guard_rules;      // main: rw, workers: ro
 	struct api_guard_limits guard_limits; // main: rw
 

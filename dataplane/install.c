@@ -4,6 +4,7 @@
 // limits, conflicts and the flood rule are. Owner worker.
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/transmit.h"
+#include "dataplane/table/client_index.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/relay_ports.h"
@@ -142,6 +143,8 @@ static int install_allocation(
 		allocation_end(worker, slot);
 		return result;
 	}
+	if (!client_index_add(worker->client_index, &key, worker->id))
+		worker->stats.event[EVENT_client_index_full]++;
 	prepare_client(worker, &m->allocations[slot], now);
 	worker->stats.event[EVENT_allocations_installed]++;
 	return 0;

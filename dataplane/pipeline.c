@@ -25,6 +25,7 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 	pass->binding.count = pass->channel_data.count = pass->send.count = 0;
 	pass->punt.count = pass->peer.count = pass->icmp.count = 0;
 	pass->out_count = pass->hairpin_count = 0;
+	pass->handed = false;
 }
 
 static void pass_take(struct pass *pass, struct rte_mbuf **mbufs, unsigned count)
@@ -34,7 +35,7 @@ static void pass_take(struct pass *pass, struct rte_mbuf **mbufs, unsigned count
 	pass->burst.count = (uint16_t)count;
 }
 
-// Frames that are peers' whatever they look like: handed over by another worker, or hairpinned.
+// Hairpinned frames: peers' whatever they look like.
 static void classify_peers(struct pass *pass)
 {
 	struct worker *worker = pass->burst.worker;
@@ -74,13 +75,13 @@ static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t st
 	return start;
 }
 
-static void peers_only(struct pass *pass, bool hand_off)
+static void peers_only(struct pass *pass)
 {
 	uint64_t start = rte_rdtsc();
 	stage_parse(pass);
 	classify_peers(pass);
 	start = pass_count(pass->burst.worker, STAGE_classify, pass->burst.count, start);
-	peers_and_transmit(pass, hand_off, start);
+	peers_and_transmit(pass, true, start);
 }
 
 static __attribute__((noinline)) void hairpin_run(
@@ -89,7 +90,29 @@ static __attribute__((noinline)) void hairpin_run(
 	struct pass pass;
 	pass_begin(&pass, worker, API_NO_PORT, now);
 	pass_take(&pass, mbufs, count);
-	peers_only(&pass, true);
+	peers_only(&pass);
+}
+
+static uint64_t clients_side(struct pass *pass, uint64_t start)
+{
+	struct worker *worker = pass->burst.worker;
+	if (pass->channel_data.count) {
+		stage_client_to_peer(pass);
+		start = pass_count(worker, STAGE_client_to_peer, pass->channel_data.count, start);
+	}
+	if (pass->send.count) {
+		stage_send_indication(pass);
+		start = pass_count(worker, STAGE_client_to_peer, pass->send.count, start);
+	}
+	if (pass->binding.count) {
+		stage_binding_reply(pass);
+		start = pass_count(worker, STAGE_binding_reply, pass->binding.count, start);
+	}
+	if (pass->punt.count) {
+		stage_punt(pass);
+		start = pass_count(worker, STAGE_punt, pass->punt.count, start);
+	}
+	return start;
 }
 
 static void burst_run(
@@ -106,22 +129,7 @@ static void burst_run(
 		stage_blocked(&pass, table);
 	stage_classify(&pass);
 	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
-	if (pass.channel_data.count) {
-		stage_client_to_peer(&pass);
-		start = pass_count(worker, STAGE_client_to_peer, pass.channel_data.count, start);
-	}
-	if (pass.send.count) {
-		stage_send_indication(&pass);
-		start = pass_count(worker, STAGE_client_to_peer, pass.send.count, start);
-	}
-	if (pass.binding.count) {
-		stage_binding_reply(&pass);
-		start = pass_count(worker, STAGE_binding_reply, pass.binding.count, start);
-	}
-	if (pass.punt.count) {
-		stage_punt(&pass);
-		start = pass_count(worker, STAGE_punt, pass.punt.count, start);
-	}
+	start = clients_side(&pass, start);
 	peers_and_transmit(&pass, true, start);
 	if (pass.hairpin_count)
 		hairpin_run(worker, pass.hairpin, pass.hairpin_count, now);
@@ -154,9 +162,17 @@ static void handed_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned 
 		}
 	}
 	worker->stats.stage[STAGE_handed_in].packets += count;
+	if (pass.burst.count == 0)
+		return;
 	// Whoever does not own it now drops it: a packet is handed over once.
-	if (pass.burst.count)
-		peers_only(&pass, false);
+	pass.handed = true;
+	uint64_t start = rte_rdtsc();
+	stage_parse(&pass);
+	stage_classify_handed(&pass);
+	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
+	peers_and_transmit(&pass, false, clients_side(&pass, start));
+	if (pass.hairpin_count)
+		hairpin_run(worker, pass.hairpin, pass.hairpin_count, now);
 }
 
 void pipeline_handed(struct worker *worker, struct rte_mbuf **mbufs, uint16_t count, uint64_t now)

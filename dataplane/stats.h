@@ -22,7 +22,7 @@
 
 #define STATS_EVENTS(X) \
 	X(allocations_installed) X(allocations_expired) X(allocations_removed) X(permissions_installed) X(channels_bound) \
-	X(install_refused) X(flood_refused) X(handoff_out) X(hairpin) X(checksum_completed) X(checksum_incremental) \
+	X(install_refused) X(flood_refused) X(handoff_out) X(client_elsewhere) X(client_index_full) X(hairpin) X(checksum_completed) X(checksum_incremental) \
 	X(relayed_to_peer_packets) X(relayed_to_peer_bytes) X(relayed_to_client_packets) X(relayed_to_client_bytes) \
 	X(binding_replies) X(binding_errors) X(icmp_relayed) X(neighbour_held) X(laundered_buffers) X(keepalive)
 // clang-format on

@@ -14,11 +14,12 @@
 struct rte_mbuf;
 struct rte_mempool;
 struct rte_ring;
-struct mappings;    // table/mappings.h: this worker's allocations, permissions, channels
-struct relay_ports; // table/relay_ports.h: shared, port -> owner
-struct next_hops;   // table/next_hops.h: shared, main writes
-struct guard;       // stage/guard.h: this worker's budgets
-struct guard_rules; // guard_rules.h: shared, main writes
+struct mappings;     // table/mappings.h: this worker's allocations, permissions, channels
+struct relay_ports;  // table/relay_ports.h: shared, port -> owner
+struct next_hops;    // table/next_hops.h: shared, main writes
+struct client_index; // table/client_index.h: shared, client -> owner
+struct guard;        // stage/guard.h: this worker's budgets
+struct guard_rules;  // guard_rules.h: shared, main writes
 
 enum {
 	WORKERS_MAX = 64,
@@ -44,6 +45,7 @@ struct worker {
 	struct mappings *mappings;
 	struct relay_ports *relay_ports;
 	struct next_hops *next_hops;
+	struct client_index *client_index; // shared; NULL: one worker
 	struct guard *guard;
 	struct guard_rules *guard_rules; // main: rw, workers: ro; NULL: none
 	struct rte_mempool *pool;

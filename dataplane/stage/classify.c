@@ -112,3 +112,30 @@ void stage_classify(struct pass *pass)
 		}
 	}
 }
+
+void stage_classify_handed(struct pass *pass)
+{
+	struct worker *worker = pass->burst.worker;
+	const struct node_addresses *addresses = worker->addresses;
+	for (unsigned i = 0; i < pass->burst.count; i++) {
+		const struct headers *h = &pass->burst.headers[i];
+		unsigned own = own_address_find(addresses, h->family, h->destination);
+		uint16_t port = h->destination_port;
+		bool alternate =
+			addresses->behaviour_discovery && port == addresses->alternate_port;
+		pass->own[i] = (uint8_t)own;
+		if (own == OWN_ADDRESS_NONE) {
+			pass_drop(pass, i, DROP_not_ours);
+		} else if (pass->burst.verdict[i] == HEADERS_ICMP_ERROR) {
+			pass_list_add(&pass->icmp, i);
+		} else if (relay_ports_contains(worker->relay_ports, own, port)) {
+			pass_list_add(&pass->peer, i);
+		} else if (port == addresses->port || alternate) {
+			pass->server[i] = (uint8_t)(own | (alternate ? SERVER_ALTERNATE_PORT : 0));
+			classify_client(pass, i);
+		} else {
+			// The ranges changed on the way.
+			pass_drop(pass, i, DROP_not_ours);
+		}
+	}
+}

@@ -23,6 +23,7 @@ struct pass {
 	uint32_t tick;             // burst.now in ticks
 	uint8_t own[BURST_MAX];    // index of the listen address it was sent to
 	uint8_t server[BURST_MAX]; // client side: struct allocation's `server`
+	bool handed;               // by another worker: what is not ours now is nobody's
 	struct pass_list binding, channel_data, send, punt, peer, icmp;
 	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
 	// Finished frames, in the order in which they go out, each with its port.
@@ -71,6 +72,8 @@ void stage_parse(struct pass *pass);
 struct guard_table;
 void stage_blocked(struct pass *pass, const struct guard_table *table);
 void stage_classify(struct pass *pass);
+// Of packets that another worker handed over: a peer's, or a client's whose allocation is here.
+void stage_classify_handed(struct pass *pass);
 void stage_binding_reply(struct pass *pass);
 void stage_punt(struct pass *pass);
 void stage_client_to_peer(struct pass *pass);

@@ -2,6 +2,7 @@
 // STUN requests other than Binding: to the control plane, with what this worker knows of the
 // 5-tuple, within the source prefix's budget. Owner worker.
 #include "dataplane/stage/datagram.h"
+#include "dataplane/stage/elsewhere.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/pass.h"
 #include "lib/wire/stun.h"
@@ -62,6 +63,8 @@ void stage_punt(struct pass *pass)
 		uint32_t slot = find(pass, at);
 		if (slot != MAPPINGS_NONE)
 			context_fill(pass, slot, &context);
+		else if (elsewhere_hand_off(pass, at))
+			continue;
 		worker->stats.stage[STAGE_guard].packets++;
 		enum guard_verdict verdict = guard_punt(
 			worker->guard, h->source, h->family, slot != MAPPINGS_NONE, pass->tick);

@@ -2,6 +2,7 @@
 // Admission and sending of relayed datagrams, see relay.h. Owner worker.
 #include "dataplane/stage/relay.h"
 
+#include "dataplane/stage/elsewhere.h"
 #include "dataplane/stage/icmp_reply.h"
 
 void relay_transaction(struct mappings *m, uint8_t out[static 12])
@@ -70,5 +71,7 @@ void relay_no_channel(struct pass *pass, unsigned at)
 	struct client_key key;
 	client_key_set(&key, h->source, h->family, h->source_port, 0, pass->server[at]);
 	uint32_t slot = mappings_find_client(m, client_key_hash(m, &key), &key);
+	if (slot == MAPPINGS_NONE && elsewhere_hand_off(pass, at))
+		return;
 	pass_drop(pass, at, slot == MAPPINGS_NONE ? DROP_no_allocation : DROP_no_channel);
 }

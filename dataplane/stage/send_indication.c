@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Send indications (RFC 8656 11.2): DATA to XOR-PEER-ADDRESS, under a permission. An indication is
 // never answered; whatever is wrong with it, it is dropped. Owner worker.
+#include "dataplane/stage/elsewhere.h"
 #include "dataplane/stage/header_fields.h"
 #include "dataplane/stage/relay.h"
 #include "lib/wire/stun.h"
@@ -140,9 +141,9 @@ void stage_send_indication(struct pass *pass)
 	for (unsigned i = 0; i < count; i++) {
 		unsigned at = list->at[i];
 		uint32_t slot = mappings_find_client(m, hashes[i], &keys[i]);
-		if (slot == MAPPINGS_NONE)
-			pass_drop(pass, at, DROP_no_allocation);
-		else
+		if (slot != MAPPINGS_NONE)
 			forward(pass, at, &m->allocations[slot], slot);
+		else if (!elsewhere_hand_off(pass, at))
+			pass_drop(pass, at, DROP_no_allocation);
 	}
 }

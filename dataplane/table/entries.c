@@ -4,6 +4,7 @@
 #include "dataplane/table/mappings.h"
 
 #include "dataplane/stage/guard.h"
+#include "dataplane/table/client_index.h"
 #include "dataplane/table/memory.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/relay_ports.h"
@@ -91,6 +92,7 @@ void allocation_end(struct worker *worker, uint32_t slot)
 	mappings_client_key(a, &key);
 	flow_table_remove(&m->by_client, client_key_hash(m, &key), slot);
 	flow_table_remove(&m->by_id, id_hash(m, a->id), slot);
+	client_index_remove(worker->client_index, &key, worker->id);
 	guard_known(worker->guard, a->client, a->client_family, -1);
 	uint32_t generation = a->generation;
 	table_memory_wipe(a, sizeof(*a));

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "dataplane/stage/guard.h"
+#include "dataplane/table/client_index.h"
 #include "dataplane/table/held.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/next_hops.h"
@@ -43,6 +44,7 @@ struct world {
 	struct node_addresses addresses;
 	struct next_hops *next_hops;
 	struct relay_ports *relay_ports;
+	struct client_index *client_index;
 	struct rte_mempool *pool;
 	struct worker workers[WORLD_WORKERS];
 	uint64_t now;
@@ -220,6 +222,8 @@ static inline void world_open_with(bool behaviour, unsigned allocations)
 	world.relay_ports = relay_ports_create(a);
 	assert_non_null(world.next_hops);
 	assert_non_null(world.relay_ports);
+	world.client_index = client_index_create(WORLD_WORKERS, allocations, -1);
+	assert_non_null(world.client_index);
 	assert_int_equal(next_hops_port(world.next_hops, 0, "eth-test"), 0);
 	world_link(0, 1500, true);
 	world_routes();
@@ -230,6 +234,7 @@ static inline void world_open_with(bool behaviour, unsigned allocations)
 			.addresses = a,
 			.mappings = mappings_create(allocations, 4 * allocations, -1),
 			.relay_ports = world.relay_ports,
+			.client_index = world.client_index,
 			.next_hops = world.next_hops,
 			.guard = guard_create(1, -1),
 			.pool = world.pool,
@@ -255,6 +260,7 @@ static inline void world_close(void)
 	}
 	next_hops_free(world.next_hops);
 	relay_ports_free(world.relay_ports);
+	client_index_free(world.client_index);
 	assert_int_equal(rte_mempool_in_use_count(world.pool), 0);
 }
 

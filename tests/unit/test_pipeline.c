@@ -351,6 +351,65 @@ static struct frame request(uint8_t buffer[static 128], unsigned method)
 	return from_client(0, buffer, stun_finish(&b));
 }
 
+// The client's packets come to a worker that does not own its allocation: another port, another
+// queue. What is not in its tables it looks up in the shared index, once.
+static void clients_that_come_to_another_worker(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 2; c++) {
+		struct frame data = channel_data(c), f;
+		uint8_t buffer[128];
+		world_open();
+		assert_int_equal(install_allocation_for(1, c, 5), 0);
+		assert_int_equal(install_channel(1, 5, 0x4001, world_peer[0], 7000), 0);
+		world_clear();
+		run(&data);
+		assert_int_equal(world.frame_count + world.dropped, 0);
+		assert_int_equal(world.handed_count, 1);
+		assert_int_equal(world.handed_to, 1);
+		assert_int_equal(world.workers[0].stats.event[EVENT_client_elsewhere], 1);
+		pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+		struct seen s = seen_one();
+		struct net_endpoint from = relayed_of_id(0, 5), to = endpoint(world_peer[0], 7000);
+		assert_endpoint(&s.source, &from);
+		assert_endpoint(&s.destination, &to);
+		assert_int_equal(s.checksum, SEEN_RIGHT);
+		world_clear();
+		f = request(buffer, STUN_REFRESH);
+		f.source = data.source;
+		f.destination = data.destination;
+		run(&f);
+		assert_int_equal(world.punt_count, 0);
+		assert_int_equal(world.handed_count, 1);
+		pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+		assert_int_equal(world.punt_count, 1);
+		assert_int_equal(world.punt_context.allocation_id, 5);
+		assert_int_equal(world.punt_context.worker, 1);
+		world_clear();
+		// On its own worker nothing is asked.
+		run_on(1, frame_make(&data));
+		assert_int_equal(world.frame_count, 1);
+		assert_int_equal(world.workers[1].stats.event[EVENT_client_elsewhere], 0);
+		world_clear();
+		// It ended on the way: dropped there, and not handed on.
+		run(&data);
+		assert_int_equal(world.handed_count, 1);
+		struct api_allocation_change change = {.allocation_id = 5, .worker = 1};
+		assert_int_equal(install(1, API_ALLOCATION_REMOVE, &change, sizeof(change)), 0);
+		pipeline_handed(&world.workers[1], world.handed, 1, world.now);
+		assert_int_equal(world.handed_count, 1);
+		assert_int_equal(world.workers[1].stats.drop[DROP_no_allocation], 1);
+		world_clear();
+		// And nothing of it is left to be found.
+		run(&data);
+		assert_dropped(no_allocation);
+		run(&f);
+		assert_int_equal(world.punt_count, 1);
+		assert_int_equal(world.punt_context.allocation_id, 0);
+		world_close();
+	}
+}
+
 static void punts_carry_what_we_know(void **state)
 {
 	(void)state;
@@ -633,6 +692,7 @@ int main(void)
 		cmocka_unit_test(peers_that_are_ourselves),
 		cmocka_unit_test(own_address_from_the_wire),
 		cmocka_unit_test(a_reused_slot_is_another_allocation),
+		cmocka_unit_test(clients_that_come_to_another_worker),
 		cmocka_unit_test(punts_carry_what_we_know),
 		cmocka_unit_test(punts_have_budgets),
 		cmocka_unit_test(held_until_resolved),
