@@ -239,6 +239,8 @@ static uint32_t stream_item_size(uint32_t type)
 		return sizeof(struct api_steering);
 	case API_CONFIG_KEYS:
 		return sizeof(struct api_config_key);
+	case API_GUARD_RULES:
+		return sizeof(struct api_guard_rule);
 	default:
 		return 0;
 	}
@@ -246,7 +248,14 @@ static uint32_t stream_item_size(uint32_t type)
 
 static uint32_t single_answer_size(uint32_t type)
 {
-	return type == API_GAUGES ? sizeof(struct api_gauges) : 0;
+	switch (type) {
+	case API_GAUGES:
+		return sizeof(struct api_gauges);
+	case API_GUARD_LIMITS:
+		return sizeof(struct api_guard_limits);
+	default:
+		return 0;
+	}
 }
 
 static int receive_hello(struct dataplane_session *session, const struct api_frame *frame)

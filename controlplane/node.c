@@ -209,6 +209,8 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 		steering_ask(node);
 	if (dataplane_link_up(node->link))
 		ports_ask(node);
+	if (dataplane_link_up(node->link))
+		guard_connected(node, restarted);
 }
 
 static void link_is_down(void *context)
@@ -347,6 +349,7 @@ void node_free(struct node *node)
 {
 	turn_core_free(node->core);
 	config_free(node->config);
+	guard_free_copy(node);
 	sodium_memzero(node, sizeof(*node));
 }
 

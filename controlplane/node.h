@@ -8,6 +8,7 @@
 #include "controlplane/admin/admin.h"
 #include "controlplane/dataplane_link.h"
 #include "controlplane/reload.h"
+#include "controlplane/guard.h"
 #include "controlplane/routes.h"
 #include "controlplane/turn/turn.h"
 
@@ -43,6 +44,8 @@ struct node {
 	bool draining;
 	char ports[CONFIG_PORTS_MAX][ROUTES_NAME_SIZE];
 	size_t port_count;
+
+	struct guard_copy guard;
 
 	bool addresses_known;
 	bool listen_missing[CONFIG_LISTEN_MAX]; // listen addresses that no interface has

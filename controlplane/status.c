@@ -354,5 +354,9 @@ struct admin_provider status_provider(struct node *node)
 		.workers = provide_workers,
 		.drain = provide_drain,
 		.reload = provide_reload,
+		.guard_rules = guard_provide_rules,
+		.guard_limits = guard_provide_limits,
+		.guard_set = guard_provide_set,
+		.guard_remove = guard_provide_remove,
 	};
 }

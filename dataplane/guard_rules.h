@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GUARD_RULES_MAX = 4096 };
+enum { GUARD_RULES_MAX = API_GUARD_RULES_MAX };
 
 struct guard_table;
 

@@ -120,6 +120,18 @@ static void call_provider(const struct admin_provider *p, const struct admin_req
 	case ADMIN_RELOAD_CHECK:
 		p->reload(p->context, request->type == ADMIN_RELOAD_CHECK, reply);
 		return;
+	case ADMIN_GUARD_RULES:
+		p->guard_rules(p->context, reply);
+		return;
+	case ADMIN_GUARD_LIMITS:
+		p->guard_limits(p->context, reply);
+		return;
+	case ADMIN_GUARD_SET:
+		p->guard_set(p->context, &request->rule, reply);
+		return;
+	case ADMIN_GUARD_REMOVE:
+		p->guard_remove(p->context, &request->rule.prefix, reply);
+		return;
 	case ADMIN_HELLO:
 		return;
 	}

@@ -48,6 +48,15 @@ struct admin_provider {
 	void (*drain)(void *context, const struct api_drain *drain, struct admin_reply *reply);
 	// Items: struct admin_change. check: only tells.
 	void (*reload)(void *context, bool check, struct admin_reply *reply);
+	// Items: struct api_guard_rule.
+	void (*guard_rules)(void *context, struct admin_reply *reply);
+	// One item of struct api_guard_limits.
+	void (*guard_limits)(void *context, struct admin_reply *reply);
+	// No items. Errors as API_GUARD_SET and API_GUARD_REMOVE have them.
+	void (*guard_set)(
+		void *context, const struct api_guard_rule *rule, struct admin_reply *reply);
+	void (*guard_remove)(
+		void *context, const struct net_prefix *prefix, struct admin_reply *reply);
 };
 
 struct admin_server;

@@ -8,7 +8,7 @@
 // last has been answered. The first request must be ADMIN_HELLO with the right version; anything
 // else before it, an unknown type, or a payload of the wrong size is answered with -EPROTO and
 // closes the connection. No message names a client or a peer; the addresses in struct admin_status
-// are those that the operator wrote into the configuration.
+// and the prefixes in rules are those that the operator wrote into the configuration or set.
 #pragma once
 
 #include "dataplane/api/messages.h"
@@ -41,6 +41,12 @@ enum admin_type {
 	ADMIN_UNDRAIN,      // empty answer
 	ADMIN_RELOAD,       // stream of struct admin_change
 	ADMIN_RELOAD_CHECK, // the same, and nothing changes
+	// the guard
+	ADMIN_GUARD_RULES = 48, // stream of struct api_guard_rule; for anybody
+	ADMIN_GUARD_LIMITS,     // one struct api_guard_limits; for anybody
+	ADMIN_GUARD_SET = 52,   // struct api_guard_rule, its origin is not looked at; empty answer;
+				// privileged as above
+	ADMIN_GUARD_REMOVE,     // struct net_prefix; empty answer; privileged
 };
 
 struct admin_hello {

@@ -32,6 +32,10 @@ static const struct verb verbs[] = {
 	{ADMIN_RELOAD, 0, sizeof(struct admin_change), true, ACCESS_PRIVILEGED},
 	// An error names what stands in a file that not everybody may read.
 	{ADMIN_RELOAD_CHECK, 0, sizeof(struct admin_change), true, ACCESS_PRIVILEGED},
+	{ADMIN_GUARD_RULES, 0, sizeof(struct api_guard_rule), true, ACCESS_ALL},
+	{ADMIN_GUARD_LIMITS, 0, sizeof(struct api_guard_limits), false, ACCESS_ALL},
+	{ADMIN_GUARD_SET, sizeof(struct api_guard_rule), 0, false, ACCESS_PRIVILEGED},
+	{ADMIN_GUARD_REMOVE, sizeof(struct net_prefix), 0, false, ACCESS_PRIVILEGED},
 };
 
 static const struct verb *find_verb(uint32_t type)
@@ -92,6 +96,8 @@ enum admin_verdict admin_session_judge(struct admin_session *session, const uint
 	}
 	if (out->type == ADMIN_DRAIN)
 		memcpy(&out->drain, frame.payload, sizeof(out->drain));
+	if (out->type == ADMIN_GUARD_SET || out->type == ADMIN_GUARD_REMOVE)
+		memcpy(&out->rule, frame.payload, frame.size);
 	*error = 0;
 	return ADMIN_RUN;
 }

@@ -19,7 +19,8 @@ struct admin_session {
 struct admin_request {
 	uint32_t id; // 0 when the datagram did not even hold one
 	uint32_t type;
-	struct admin_drain drain; // of ADMIN_DRAIN
+	struct admin_drain drain;   // of ADMIN_DRAIN
+	struct api_guard_rule rule; // of ADMIN_GUARD_SET; its prefix of ADMIN_GUARD_REMOVE
 };
 
 enum admin_verdict {

@@ -29,6 +29,9 @@ static const char usage_text[] =
 	"  reload [--check]             take over a changed configuration file, and say what needs "
 	"a\n"
 	"                               restart; --check: only say\n"
+	"  guard                        what was dropped and why, limits and rules in force\n"
+	"  guard block|allow|remove PREFIX\n"
+	"                               change the rule of a prefix of sources, until restart\n"
 	"  config check FILE            check a configuration; needs no running relay\n"
 	"  version                      versions of relayctl and of the running daemons\n"
 	"\n"
@@ -62,6 +65,7 @@ static const struct verb verbs[] = {
 	{"drain", TAKES_DRAIN, relayctl_drain},
 	{"undrain", 0, relayctl_undrain},
 	{"reload", TAKES_RELOAD, relayctl_reload},
+	{"guard", 0, relayctl_guard},
 	{"config", 0, relayctl_config_check},
 	{"version", 0, relayctl_version},
 };
@@ -200,6 +204,12 @@ static int finish(int code)
 	return RELAYCTL_FAILED;
 }
 
+static bool is_guard_action(const char *word)
+{
+	return strcmp(word, "block") == 0 || strcmp(word, "allow") == 0 ||
+	       strcmp(word, "remove") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct relayctl_options options = {.delay_s = 1};
@@ -222,9 +232,17 @@ int main(int argc, char **argv)
 		if (operands != 2 || strcmp(words[0], "check") != 0)
 			return wrong_usage("expected: relayctl config check FILE", NULL);
 		options.operand = words[1];
+	} else if (verb->run == relayctl_guard && operands != 0) {
+		if (operands != 2 || !is_guard_action(words[0]))
+			return wrong_usage(
+				"expected: relayctl guard, or guard block|allow|remove PREFIX",
+				NULL);
+		options.action = words[0];
+		options.operand = words[1];
 	} else if (operands != 0) {
 		return wrong_usage("unexpected word", words[0]);
-	} else if (options.socket == NULL) {
+	}
+	if (verb->run != relayctl_config_check && options.socket == NULL) {
 		find_socket(path);
 		options.socket = path;
 	}

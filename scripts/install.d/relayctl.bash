@@ -3,7 +3,7 @@
 
 _relayctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status stats top ports workers drain undrain reload config version'
+	local verbs='status stats top ports workers drain undrain reload guard config version'
 	COMPREPLY=()
 
 	# Words that are the value of an option.
@@ -34,6 +34,9 @@ _relayctl() {
 	top) options+=' -d --delay -n --count' ;;
 	drain) options+=' --deadline --wait' ;;
 	reload) options+=' --check' ;;
+	guard)
+		[[ $previous != guard ]] || options='block allow remove'
+		;;
 	config)
 		if [[ $previous == check ]]; then
 			compopt -o filenames 2>/dev/null

@@ -42,13 +42,21 @@ expect 2 "--deadline wants seconds" drain --deadline 4294968
 expect 2 "-n wants" top -n x
 expect 2 "-d wants" top -d 0
 expect 2 "-d wants" top -d nan
+expect 2 "guard block|allow|remove PREFIX" guard block
+expect 2 "guard block|allow|remove PREFIX" guard 192.0.2.0/24
+expect 2 "guard block|allow|remove PREFIX" guard forbid 192.0.2.0/24
+expect 2 "guard block|allow|remove PREFIX" guard block 192.0.2.1 192.0.2.2
+expect 2 "does not take: guard" guard --wait
+for prefix in 192.0.2.1/24 192.0.2.0/33 192.0.2 2001:db8::1/64 example.org 192.0.2.0-192.0.2.9 ""; do
+	expect 2 "\"$prefix\" is no prefix; expected" -s "$dir/control.sock" guard block "$prefix"
+done
 expect 2 "config check FILE" config
 expect 2 "config check FILE" config check
 expect 2 "config check FILE" config test "$dir/x"
 expect 2 "config check FILE" config check a b
 
 expect 3 "is relay-controlplane running" -s "$dir/control.sock" status
-for verb in stats top ports workers drain undrain reload; do
+for verb in stats top ports workers drain undrain reload guard "guard block 192.0.2.0/24"; do
 	expect 3 "no socket at $dir/control.sock" -s "$dir/control.sock" $verb
 done
 expect 3 "is too long for a socket" -s "$(printf '/%0120d' 0)" status

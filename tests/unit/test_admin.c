@@ -125,8 +125,8 @@ static void test_malformed_requests_close(void **state)
 
 static void test_changes_need_root_or_our_own_user(void **state)
 {
-	static const uint32_t reading[] = {
-		ADMIN_STATUS, ADMIN_VERSIONS, ADMIN_STATS, ADMIN_PORTS, ADMIN_WORKERS};
+	static const uint32_t reading[] = {ADMIN_STATUS, ADMIN_VERSIONS, ADMIN_STATS, ADMIN_PORTS,
+		ADMIN_WORKERS, ADMIN_GUARD_RULES, ADMIN_GUARD_LIMITS};
 	struct admin_session stranger = {.uid = 1000, .own_uid = 990, .greeted = true};
 	struct admin_session own = {.uid = 990, .own_uid = 990, .greeted = true};
 	struct admin_session root = {.uid = 0, .own_uid = 990, .greeted = true};
@@ -142,6 +142,17 @@ static void test_changes_need_root_or_our_own_user(void **state)
 	assert_int_equal(judge(&stranger, 1, ADMIN_RELOAD, NULL, 0, &error), ADMIN_REFUSE);
 	assert_int_equal(judge(&stranger, 1, ADMIN_RELOAD_CHECK, NULL, 0, &error), ADMIN_REFUSE);
 	assert_int_equal(judge(&own, 1, ADMIN_RELOAD, NULL, 0, &error), ADMIN_RUN);
+	const struct api_guard_rule rule = {.action = API_GUARD_BLOCK};
+	assert_int_equal(
+		judge(&stranger, 1, ADMIN_GUARD_SET, &rule, sizeof(rule), &error), ADMIN_REFUSE);
+	assert_int_equal(error, -EPERM);
+	assert_int_equal(
+		judge(&stranger, 1, ADMIN_GUARD_REMOVE, &rule.prefix, sizeof(rule.prefix), &error),
+		ADMIN_REFUSE);
+	assert_int_equal(judge(&own, 1, ADMIN_GUARD_SET, &rule, sizeof(rule), &error), ADMIN_RUN);
+	assert_int_equal(
+		judge(&root, 1, ADMIN_GUARD_REMOVE, &rule.prefix, sizeof(rule.prefix), &error),
+		ADMIN_RUN);
 	assert_int_equal(judge(&own, 1, ADMIN_DRAIN, &some_drain, 8, &error), ADMIN_RUN);
 	assert_int_equal(judge(&root, 1, ADMIN_UNDRAIN, NULL, 0, &error), ADMIN_RUN);
 }
