@@ -75,7 +75,7 @@ static void emit(struct guard_table *table, unsigned v6, wide first, bool blocke
 static void cut(
 	struct guard_table *table, unsigned v6, const struct api_guard_rule *sorted, unsigned count)
 {
-	struct open stack[129];
+	struct open stack[129] = {0};
 	unsigned depth = 0;
 	const wide end = v6 ? ~(wide)0 : UINT32_MAX;
 	for (unsigned i = 0; i <= count; i++) {
