@@ -8,8 +8,6 @@ call having ended; rules outlive a restart of either daemon.
 """
 import ipaddress
 import json
-import os
-import signal
 import struct
 
 import lab
@@ -150,7 +148,7 @@ def _():
 
 
 def kill_and_start(name):
-    os.kill(lab.pid(name), signal.SIGKILL)
+    expect(f"end of {name}", lab.shell(f"lab_stop {name} KILL").returncode, 0)
     done = lab.shell(f"lab_{name}_start")
     expect(f"start of {name}", done.returncode, 0)
     lab.wait_for(lambda: lab.relayctl("status").returncode == 0, 15, "a serving relay")
