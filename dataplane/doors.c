@@ -31,7 +31,7 @@ static void drop_all(
 }
 
 // One enqueue for all that was gathered for that worker.
-static void flush_handed(struct worker *worker, uint16_t to)
+static void flush_handed(struct worker *worker, unsigned to)
 {
 	struct worker_machine *machine = worker->machine;
 	struct handoff *handoff = machine->handed_out[to];
@@ -105,7 +105,7 @@ void machine_flush(struct worker *worker)
 {
 	for (uint16_t port = 0; port < worker->machine->port_count; port++)
 		machine_flush_port(worker, port);
-	for (uint16_t to = 0; to < worker->machine->dataplane->worker_count; to++)
+	for (unsigned to = 0; to < worker->machine->dataplane->worker_count; to++)
 		flush_handed(worker, to);
 }
 
@@ -120,7 +120,7 @@ void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned co
 	while (count > 0) {
 		unsigned room = BURST_MAX - transmit->count;
 		unsigned part = count < room ? count : room;
-		memcpy(transmit->mbufs + transmit->count, mbufs, part * sizeof(*mbufs));
+		memcpy(transmit->mbufs + transmit->count, mbufs, part * sizeof(void *));
 		transmit->count = (uint16_t)(transmit->count + part);
 		mbufs += part;
 		count -= part;

@@ -55,7 +55,7 @@ static unsigned release(struct handoff *handoff)
 
 void handoff_flush(struct handoff *handoff, struct handoff_result *result)
 {
-	struct rte_mbuf *unfair[BURST_MAX];
+	struct rte_mbuf *unfair[BURST_MAX] = {NULL};
 	unsigned count = handoff->count, admitted = 0, left = release(handoff);
 	*result = (struct handoff_result){0};
 	handoff->count = 0;
@@ -75,5 +75,6 @@ void handoff_flush(struct handoff *handoff, struct handoff_result *result)
 		handoff->held[handoff->bucket_of[(handoff->enqueued + i) % HANDOFF_RING]]--;
 	handoff->enqueued += result->sent;
 	result->full = admitted - result->sent;
-	memcpy(handoff->waiting + admitted, unfair, result->unfair * sizeof(unfair[0]));
+	for (unsigned i = 0; i < result->unfair; i++)
+		handoff->waiting[admitted + i] = unfair[i];
 }

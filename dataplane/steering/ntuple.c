@@ -68,8 +68,10 @@ static void build(struct ethtool_rx_flow_spec *out, enum net_family family,
 static bool matches_the_same(
 	const struct ethtool_rx_flow_spec *a, const struct ethtool_rx_flow_spec *b)
 {
-	return a->flow_type == b->flow_type && memcmp(&a->h_u, &b->h_u, sizeof(a->h_u)) == 0 &&
-	       memcmp(&a->m_u, &b->m_u, sizeof(a->m_u)) == 0;
+	// hdata is the unions' largest member: all bytes of them.
+	return a->flow_type == b->flow_type &&
+	       memcmp(a->h_u.hdata, b->h_u.hdata, sizeof(a->h_u.hdata)) == 0 &&
+	       memcmp(a->m_u.hdata, b->m_u.hdata, sizeof(a->m_u.hdata)) == 0;
 }
 
 static int delete_at(const struct ntuple_rules *ntuple, uint32_t location)

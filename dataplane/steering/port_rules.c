@@ -2,6 +2,7 @@
 // Covering a range of ports by blocks, and blocks by classes; see port_rules.h.
 #include "dataplane/steering/port_rules.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct cover {
 
 void port_rules_homes(struct steering_homes *homes, unsigned workers)
 {
+	assert(workers > 0);
 	unsigned classes = 1;
 	while (classes < workers)
 		classes *= 2;
