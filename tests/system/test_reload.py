@@ -210,6 +210,23 @@ expect("the oldest ones", quiet[2].refresh(700).code, 0)
 talks(3, quiet[2])
 print("both agree after a restart of the control plane")
 
+# ---- as the service unit confines it: two capabilities, and a file system that it cannot write ----
+
+lab.shell("lab_controlplane_stop TERM")
+lab.shell("""lab_spawn controlplane relay unshare -m bash -c '
+    mount --make-rprivate / && mount --bind "$LAB_DIR/run" "$LAB_DIR/run" && mount -o remount,bind,ro / &&
+    exec setpriv --bounding-set=-all,+net_admin,+setpcap --inh-caps=-all --no-new-privs \\
+        "$LAB_BIN/relay-controlplane" -c "$LAB_CONFIG"'""")
+lab.wait_for(lambda: lab.relayctl("status").returncode == 0, 20, "the confined control plane to serve")
+change(r"^quota = 40", "quota = 41")
+expect("confined", reload(), {"turn quota": [], "dataplane workers": ["relay-dataplane"]})
+expect("confined, by SIGHUP", hup(), "relay-controlplane: configuration reloaded; needs restart of relay-dataplane: "
+       "[dataplane] workers")
+with open(f"/proc/{lab.pid('controlplane')}/status", encoding="ascii") as file:
+    state = dict(line.split(":", 1) for line in file.read().splitlines())
+expect("its capabilities", (int(state["CapEff"], 16), int(state["CapBnd"], 16), state["Seccomp"].strip()), (0x1000, 0, "2"))
+print("confined as by its unit it reloads as well")
+
 # ---- reload without a dataplane, which then starts ----
 
 instance = lab.pid("dataplane")
