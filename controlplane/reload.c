@@ -194,7 +194,7 @@ void reload_start(struct node *node, bool check, reload_done done, void *context
 		done(context, &report);
 		return;
 	}
-	if (read_file(reload->file, &next, &report) == 0)
+	if (read_file(reload->file, &next, &report) == 0 && next)
 		compare(node, next, &report);
 	for (unsigned i = 0; i < report.count; i++)
 		applies = applies || report.changes[i].restart == 0;
