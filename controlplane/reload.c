@@ -194,11 +194,11 @@ void reload_start(struct node *node, bool check, reload_done done, void *context
 		done(context, &report);
 		return;
 	}
-	if (read_file(reload->file, &next, &report) == 0 && next)
+	if (read_file(reload->file, &next, &report) == 0)
 		compare(node, next, &report);
 	for (unsigned i = 0; i < report.count; i++)
 		applies = applies || report.changes[i].restart == 0;
-	if (check || !applies) {
+	if (check || !applies || !next) {
 		config_free(next);
 		done(context, &report);
 		return;
