@@ -203,10 +203,10 @@ testpmd_configure() {
 		steer_addresses) addresses=$map ;;
 		esac
 	done
-	bpftool map update id "$addresses" value 1 key 10 9 0 1 0 0 0 0 0 0 0 0 0 0 0 0 4 0 0 0
+	bpftool map update id "$addresses" value 0 key 10 9 0 1 0 0 0 0 0 0 0 0 0 0 0 0 4 0 0 0
 	bpftool map update id "$addresses" value 1 key \
 		0xfd 9 0 0 0 0 0 0 0 0 0 0 0 0 0 1 6 0 0 0
-	bpftool map update id "$settings" key 0 0 0 0 value hex 01 00 00 00 96 0d 97 0d 00 c0 ff ff
+	bpftool map update id "$settings" key 0 0 0 0 value hex 01 00 00 00 96 0d 97 0d 00 c0 ff ff 00 c0 ff ff
 }
 
 answers_once() { TRIES=1 ask udp 10.9.0.1 3478 2>/dev/null; }
