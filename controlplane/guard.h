@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules of the guard between relayctl and the dataplane. The dataplane has the rules in force; what
 // is kept here is a copy, so that a dataplane that was restarted gets them again. A control plane
-// that was restarted itself takes the dataplane's. So they outlive either, but not both: nothing is
-// stored, and what is to last stands in [guard] of the configuration. The event loop's thread.
+// that was restarted itself takes the dataplane's, and what its own configuration says otherwise
+// than the dataplane's did. So they outlive either, but not both: nothing is stored, and what is to
+// last stands in [guard] of the configuration. The event loop's thread.
 #pragma once
 
 #include "controlplane/admin/admin.h"
@@ -10,6 +11,7 @@
 
 #include <stdbool.h>
 
+struct config;
 struct node;
 
 struct guard_copy {
@@ -23,6 +25,9 @@ struct guard_copy {
 
 // The dataplane has answered hello; restarted: it is another instance than before.
 void guard_connected(struct node *node, bool restarted);
+// [guard] has changed. Rules that relayctl has set stay, but for prefixes that the configuration
+// names anew.
+void guard_reconfigure(struct node *node, const struct config *before, const struct config *now);
 void guard_free_copy(struct node *node);
 
 // For the admin socket's provider; context: the node.

@@ -128,6 +128,7 @@ static void commit(struct node *node)
 	node->config = reload->next;
 	reload->change = NULL;
 	reload->next = before; // freed by end
+	guard_reconfigure(node, before, node->config);
 	end(node);
 }
 
@@ -268,4 +269,14 @@ int reload_disagreement(const struct node *node, unsigned from)
 			dataplane_differs(node, node->config, key))
 			return (int)key;
 	return -1;
+}
+
+bool reload_started_alike(const struct node *node, const char *section)
+{
+	for (unsigned key = 0; key < config_keys(); key++)
+		if (strcmp(config_key_section(key), section) == 0 &&
+			node->reload.dataplane[key].known &&
+			dataplane_differs(node, node->config, key))
+			return false;
+	return true;
 }

@@ -41,7 +41,7 @@ typedef void (*reload_done)(void *context, const struct reload_report *report);
 // In struct node.
 struct reload {
 	const char *file; // borrowed
-	// What the dataplane runs with, of the keys it takes at start; of the last one connected.
+	// What the dataplane that is, or was last, connected was started with.
 	struct {
 		bool known;
 		uint8_t digest[CONFIG_DIGEST_SIZE];
@@ -68,3 +68,5 @@ bool reload_connected(struct node *node);
 // The key, of those that both programs take at start, in which the dataplane was started with
 // another value than we were; -1: none. Begin with from 0, go on from the last one + 1.
 int reload_disagreement(const struct node *node, unsigned from);
+// Whether the dataplane was started with our values of all keys of a section.
+bool reload_started_alike(const struct node *node, const char *section);

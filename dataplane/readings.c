@@ -177,13 +177,9 @@ static bool steering_item(
 static bool config_key_item(
 	const struct dataplane *dataplane, uint32_t position, struct api_config_key *out)
 {
-	unsigned key = 0, left = position;
-	for (;; key++) {
-		if (key == config_keys())
-			return false;
-		if ((config_key_restart(key) & CONFIG_RESTART_DATAPLANE) && left-- == 0)
-			break;
-	}
+	if (position >= config_keys())
+		return false;
+	unsigned key = position;
 	memset(out, 0, sizeof(*out));
 	snprintf(out->section, sizeof(out->section), "%s", config_key_section(key));
 	snprintf(out->name, sizeof(out->name), "%s", config_key_name(key));

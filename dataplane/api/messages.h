@@ -210,8 +210,9 @@ struct api_settings {
 };
 static_assert(sizeof(struct api_settings) == 8, "wire");
 
-// A key that the dataplane takes from its file at start only: a keyed hash (under tag_key) of the
-// value it runs with, lib/config/difference.h. Text is terminated.
+// A key of the configuration: a keyed hash (under tag_key) of the value that the dataplane was
+// started with, lib/config/difference.h. Of credentials it tells nothing: they were wiped. Text is
+// terminated.
 struct api_config_key {
 	char section[16];
 	char name[24];

@@ -189,16 +189,16 @@ static const struct row rows[CONFIG_KEY_COUNT] = {
 	[CONFIG_KEY_PEERS_ALLOW] = {AT_ONCE, walk_ranges, PART(peers.allow),
 		PART(peers.allow_count)},
 	[CONFIG_KEY_PEERS_DENY] = {AT_ONCE, walk_ranges, PART(peers.deny), PART(peers.deny_count)},
-	[CONFIG_KEY_GUARD_BLOCK] = {DATAPLANE, walk_prefixes, PART(guard.block),
+	[CONFIG_KEY_GUARD_BLOCK] = {AT_ONCE, walk_prefixes, PART(guard.block),
 		PART(guard.block_count)},
-	[CONFIG_KEY_GUARD_ALLOW] = {DATAPLANE, walk_prefixes, PART(guard.allow),
+	[CONFIG_KEY_GUARD_ALLOW] = {AT_ONCE, walk_prefixes, PART(guard.allow),
 		PART(guard.allow_count)},
-	[CONFIG_KEY_GUARD_REPLY_BYTES] = {DATAPLANE, walk_plain, PART(guard.reply_bytes)},
-	[CONFIG_KEY_GUARD_PUNTS] = {DATAPLANE, walk_plain, PART(guard.punts)},
-	[CONFIG_KEY_GUARD_PUNTS_WITH_ALLOCATION] = {DATAPLANE, walk_plain,
+	[CONFIG_KEY_GUARD_REPLY_BYTES] = {AT_ONCE, walk_plain, PART(guard.reply_bytes)},
+	[CONFIG_KEY_GUARD_PUNTS] = {AT_ONCE, walk_plain, PART(guard.punts)},
+	[CONFIG_KEY_GUARD_PUNTS_WITH_ALLOCATION] = {AT_ONCE, walk_plain,
 		PART(guard.punts_with_allocation)},
-	[CONFIG_KEY_GUARD_PUNTS_TOTAL] = {DATAPLANE, walk_plain, PART(guard.punts_total)},
-	[CONFIG_KEY_GUARD_NEW_ALLOCATIONS] = {DATAPLANE, walk_plain, PART(guard.new_allocations)},
+	[CONFIG_KEY_GUARD_PUNTS_TOTAL] = {AT_ONCE, walk_plain, PART(guard.punts_total)},
+	[CONFIG_KEY_GUARD_NEW_ALLOCATIONS] = {AT_ONCE, walk_plain, PART(guard.new_allocations)},
 };
 
 static const struct row *row_of(unsigned key)

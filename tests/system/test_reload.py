@@ -161,6 +161,38 @@ fresh.send(quiet[0].relayed[0], b"hairpin")
 expect("from the new range to the old one", quiet[0].receive(), ("data", fresh.relayed[0], b"hairpin"))
 print(f"applied {len(applied)} keys, ports of both ranges are served")
 
+# ---- the guard ----
+
+
+def guard():
+    """Rules by prefix, and a limit."""
+    shown = json.loads(lab.relayctl("-j", "guard").stdout)
+    return {rule["prefix"]: rule["rule"] for rule in shown["rules"]}, shown["limits"]["punts"]
+
+
+def silent(address):
+    one = lab.client(address=address, user=None)
+    try:
+        one.exchange(build(BINDING), seconds=0.5, repeat=False)
+    except Silence:
+        return True
+    return False
+
+
+expect("no rule, the default limit", guard(), ({}, 2000))
+lab.relayctl("guard", "block", "11.0.2.201")
+replace(CONFIG.read_text() + "[guard]\nblock = 11.0.2.200/31\nallow = 11.0.2.201\npunts = 1500\n")
+expect("guard", reload(), {"guard block": [], "guard allow": [], "guard punts": []})
+expect("what the file says counts", guard(), ({"11.0.2.200/31": "block", "11.0.2.201/32": "allow"}, 1500))
+expect("a blocked client hears nothing", silent("11.0.2.200"), True)
+expect("an allowed one does", silent("11.0.2.201"), False)
+lab.relayctl("guard", "block", "11.0.2.210")
+change(r"^block = 11.0.2.200/31\nallow = 11.0.2.201\n", "block = 11.0.2.220\n")
+expect("guard", reload(), {"guard block": [], "guard allow": []})
+expect("rules of relayctl stay", guard(), ({"11.0.2.210/32": "block", "11.0.2.220/32": "block"}, 1500))
+expect("who is not blocked any more", silent("11.0.2.200"), False)
+lab.relayctl("guard", "remove", "11.0.2.210")
+
 # ---- what needs a restart ----
 
 change(r"^workers = 2", "workers = 1")
@@ -199,6 +231,7 @@ traffic.finish()
 
 change(r"^relay-ports = .*", "relay-ports = 61000-61099")
 change(r"^workers = 2", "workers = 1")
+change(r"^block = 11.0.2.220\npunts = 1500\n", "block = 11.0.2.230\n")
 lab.shell("lab_controlplane_stop TERM")
 short_lifetimes.start_control_plane()
 expect("what the dataplane was started with", reload("--check"), {"dataplane workers": ["relay-dataplane"]})
@@ -206,6 +239,7 @@ fresh, response = allocate(150)
 expect("Allocate", response.code, 0)
 expect("its port", 61000 <= fresh.relayed[0][1] <= 61099, True)
 talks(2, fresh)
+expect("the guard", guard(), ({"11.0.2.230/32": "block"}, 2000))
 expect("the oldest ones", quiet[2].refresh(700).code, 0)
 talks(3, quiet[2])
 print("both agree after a restart of the control plane")
@@ -236,6 +270,7 @@ change(r"^relay-ports = .*", "relay-ports = 62000-62099")
 done = json.loads(lab.relayctl("-j", "reload").stdout)
 expect("told later", done["dataplane_told_later"], True)
 change(r"^relay-ports = .*", "relay-ports = 49152-49999")  # what it will read itself, and the control plane has not
+change(r"^block = 11.0.2.230", "block = 11.0.2.231")
 lab.shell("lab_dataplane_start")
 lab.wait_for(lambda: lab.status()["state"] == "serving", 20, "the relay to serve")
 expect("another dataplane", lab.pid("dataplane") != instance, True)
@@ -243,7 +278,9 @@ fresh = lab.wait_for(lambda: (lambda made: made[0] if made[1].code == 0 else Non
                      "an allocation")
 expect("the control plane's range", 62000 <= fresh.relayed[0][1] <= 62099, True)
 talks(4, fresh)
-expect("then the file's", reload(), {"address relay-ports": []})
+expect("its guard", guard()[0], {"11.0.2.230/32": "block"})
+expect("then the file's", reload(), {"address relay-ports": [], "guard block": []})
+expect("the file's guard", guard()[0], {"11.0.2.231/32": "block"})
 fresh, response = allocate(9)
 expect("its range", 49152 <= fresh.relayed[0][1] <= 49999, True)
 talks(5, fresh)

@@ -57,14 +57,14 @@ static const struct change {
 	{"peers", "allow", "10.0.0.0/8", "10.0.0.0/9", 0},
 	{"peers", "allow", NULL, "10.0.0.0/9", 0},
 	{"peers", "deny", "10.0.0.0-10.0.0.7", "10.0.0.0-10.0.0.8", 0},
-	{"guard", "block", "10.0.0.0/8", "10.0.0.0/9", CONFIG_RESTART_DATAPLANE},
-	{"guard", "block", NULL, "10.0.0.0/9", CONFIG_RESTART_DATAPLANE},
-	{"guard", "allow", "10.0.0.0/8", "11.0.0.0/8", CONFIG_RESTART_DATAPLANE},
-	{"guard", "reply-bytes", "2000", "2001", CONFIG_RESTART_DATAPLANE},
-	{"guard", "punts", "7", "8", CONFIG_RESTART_DATAPLANE},
-	{"guard", "punts-with-allocation", "7", "8", CONFIG_RESTART_DATAPLANE},
-	{"guard", "punts-total", "7", "8", CONFIG_RESTART_DATAPLANE},
-	{"guard", "new-allocations", "7", "8", CONFIG_RESTART_DATAPLANE},
+	{"guard", "block", "10.0.0.0/8", "10.0.0.0/9", 0},
+	{"guard", "block", NULL, "10.0.0.0/9", 0},
+	{"guard", "allow", "10.0.0.0/8", "11.0.0.0/8", 0},
+	{"guard", "reply-bytes", "2000", "2001", 0},
+	{"guard", "punts", "7", "8", 0},
+	{"guard", "punts-with-allocation", "7", "8", 0},
+	{"guard", "punts-total", "7", "8", 0},
+	{"guard", "new-allocations", "7", "8", 0},
 };
 enum { CHANGES = sizeof(changes) / sizeof(changes[0]) };
 
