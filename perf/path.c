@@ -190,14 +190,28 @@ static uint64_t random_next(uint64_t *state)
 	return *state;
 }
 
-// Median over bursts, which a burst that was interrupted does not move.
-static double measure(struct mapping_world *world, struct rte_mempool *pool, enum world_way way,
-	unsigned rounds, uint64_t *random)
+static double median_of(double *values, unsigned count)
+{
+	qsort(values, count, sizeof(*values), compare);
+	return values[count / 2];
+}
+
+// Cycles per packet of all, and of each stage: medians over bursts, which a burst that was
+// interrupted does not move.
+struct figures {
+	double cycles, stage[STATS_STAGE_COUNT];
+};
+
+static void measure(struct mapping_world *world, struct rte_mempool *pool, enum world_way way,
+	unsigned rounds, uint64_t *random, struct figures *figures)
 {
 	struct rte_mbuf *mbufs[BURSTS][BURST_MAX];
 	uint32_t which[BURSTS][BURST_MAX];
 	double *cycles = calloc(rounds * BURSTS, sizeof(*cycles));
+	double *stages = calloc((size_t)rounds * BURSTS * STATS_STAGE_COUNT, sizeof(*stages));
 	struct worker *worker = world->workers[0];
+	if (cycles == NULL || stages == NULL)
+		lost("without memory");
 	for (unsigned b = 0; b < BURSTS; b++)
 		if (rte_pktmbuf_alloc_bulk(pool, mbufs[b], BURST_MAX))
 			lost("without a buffer");
@@ -217,19 +231,27 @@ static double measure(struct mapping_world *world, struct rte_mempool *pool, enu
 			if (look_up == LOOK_UP_NONE)
 				rte_delay_us_block(5);
 			finished = 0;
+			memset(worker->stats.stage, 0, sizeof(worker->stats.stage));
 			uint64_t start = rte_rdtsc_precise();
 			pipeline_run(worker, 0, mbufs[b], BURST_MAX, world->now);
-			cycles[r * BURSTS + b] = (double)(rte_rdtsc_precise() - start) / BURST_MAX;
+			uint64_t end = rte_rdtsc_precise();
+			unsigned at = r * BURSTS + b;
+			cycles[at] = (double)(end - start) / BURST_MAX;
+			for (unsigned s = 0; s < STATS_STAGE_COUNT; s++)
+				stages[(size_t)s * rounds * BURSTS + at] =
+					(double)worker->stats.stage[s].cycles / BURST_MAX;
 			if (finished != BURST_MAX)
 				lost("lost");
 		}
 	}
 	for (unsigned b = 0; b < BURSTS; b++)
 		rte_pktmbuf_free_bulk(mbufs[b], BURST_MAX);
-	qsort(cycles, rounds * BURSTS, sizeof(*cycles), compare);
-	double median = cycles[rounds * BURSTS / 2];
+	figures->cycles = median_of(cycles, rounds * BURSTS);
+	for (unsigned s = 0; s < STATS_STAGE_COUNT; s++)
+		figures->stage[s] =
+			median_of(stages + (size_t)s * rounds * BURSTS, rounds * BURSTS);
 	free(cycles);
-	return median;
+	free(stages);
 }
 
 // Session indices by mapping, for `none`.
@@ -293,17 +315,14 @@ int main(int argc, char **argv)
 	uint64_t random = 88172645463325252u;
 	for (unsigned way = 0; way < 2; way++)
 		for (look_up = 0; look_up < LOOK_UPS; look_up++) {
-			struct stats *stats = &world.workers[0]->stats;
-			measure(&world, pool, way, rounds / 4 + 1, &random);
-			memset(stats, 0, sizeof(*stats));
-			double cycles = measure(&world, pool, way, rounds, &random);
+			struct figures f;
+			measure(&world, pool, way, rounds / 4 + 1, &random, &f);
+			measure(&world, pool, way, rounds, &random, &f);
 			printf("{\"way\":\"%s\",\"look_up\":\"%s\",\"mappings\":%u,\"cycles\":%.1f",
-				ways[way], look_up_names[look_up], mappings, cycles);
-			for (unsigned s = 0; s < STATS_STAGE_COUNT; s++)
-				if (stats->stage[s].packets && stats->stage[s].cycles)
-					printf(",\"%s\":%.1f", stats_stage_names[s],
-						(double)stats->stage[s].cycles /
-							(double)(rounds * BURSTS * BURST_MAX));
+				ways[way], look_up_names[look_up], mappings, f.cycles);
+			for (unsigned i = 0; i < STATS_STAGE_COUNT; i++)
+				if (f.stage[i] > 0)
+					printf(",\"%s\":%.1f", stats_stage_names[i], f.stage[i]);
 			printf("}\n");
 			fflush(stdout);
 		}

@@ -6,30 +6,72 @@
 #include "dataplane/stage/data_indication.h"
 #include "dataplane/stage/header_fields.h"
 #include "dataplane/stage/peer_side.h"
+#include "dataplane/stage/relay_usual.h"
 #include "dataplane/table/lookup.h"
 #include "lib/wire/channel_data.h"
 
 // From the received checksum to the outgoing one. goes, comes: sums of what differs.
-static inline uint32_t outgoing_checksum(const uint8_t *frame, const struct headers *h,
-	unsigned family, uint64_t goes, uint64_t comes, struct relay_tally *tally)
+static uint32_t outgoing_checksum(struct worker *worker, const uint8_t *frame,
+	const struct headers *h, unsigned family, uint64_t goes, uint64_t comes)
 {
 	uint16_t received;
 	switch (datagram_checksum_kind(frame, h, &received)) {
 	case DATAGRAM_PARTIAL:
-		tally->completed++;
+		worker->stats.event[EVENT_checksum_completed]++;
 		return DATAGRAM_COMPUTE;
 	case DATAGRAM_ABSENT:
 		return family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
 	case DATAGRAM_WHOLE:
 		break;
 	}
-	tally->incremental++;
+	worker->stats.event[EVENT_checksum_incremental]++;
 	uint16_t checksum = checksum_update(received, goes, comes);
 	return checksum ? checksum : 0xFFFF;
 }
 
-static inline __attribute__((always_inline)) void by_channel(struct pass *pass, unsigned at,
-	struct session *s, unsigned family, struct relay_tally *tally)
+static void count_relayed(struct worker *worker, unsigned bytes)
+{
+	worker->stats.event[EVENT_relayed_to_client_packets]++;
+	worker->stats.event[EVENT_relayed_to_client_bytes] += bytes;
+}
+
+static inline void channel_checksum_parts(
+	const struct session *s, const struct headers *h, uint64_t *goes, uint64_t *comes)
+{
+	*goes = 2u * datagram_be16(h->l4_length);
+	*comes = 2u * datagram_be16(h->l4_length + CHANNEL_DATA_HEADER_LENGTH) +
+		 datagram_be16(h->payload_length) + (uint16_t)~s->delta;
+}
+
+// family: the client's, a constant. The channel's header comes to lie over the end of the UDP
+// header, of which nothing is needed once its checksum has been read.
+static inline __attribute__((always_inline)) bool by_channel_usual(
+	struct pass *pass, unsigned at, const struct session *s, unsigned family)
+{
+	const struct headers *h = &pass->burst.headers[at];
+	const struct node_addresses *addresses = pass->burst.worker->addresses;
+	uint8_t *frame = pass_frame(pass, at);
+	unsigned length = h->payload_length;
+	struct relay_usual u;
+	u.source = addresses->listen[s->server & SERVER_INDEX_MASK].bytes;
+	u.destination = s->client;
+	u.source_port = peer_side_server_port(addresses, s->server);
+	u.destination_port = s->client_port;
+	u.hop = s->to_client;
+	u.epoch = s->hop_epoch;
+	u.ours = false;
+	u.offset = h->payload_offset - (unsigned)CHANNEL_DATA_HEADER_LENGTH;
+	u.length = length + CHANNEL_DATA_HEADER_LENGTH;
+	channel_checksum_parts(s, h, &u.goes, &u.comes);
+	if (__builtin_expect(!relay_usual(pass, at, family, &u), 0))
+		return false;
+	relay_store32(frame + u.offset, datagram_be16(s->channel) | (uint32_t)datagram_be16(length)
+									    << 16);
+	return true;
+}
+
+static __attribute__((noinline)) void by_channel_unusual(
+	struct pass *pass, unsigned at, struct session *s)
 {
 	struct worker *worker = pass->burst.worker;
 	const struct headers *h = &pass->burst.headers[at];
@@ -42,24 +84,20 @@ static inline __attribute__((always_inline)) void by_channel(struct pass *pass, 
 				.destination = s->client,
 				.source_port = peer_side_server_port(worker->addresses, s->server),
 				.destination_port = s->client_port,
-				.family = (uint8_t)family,
+				.family = s->relay & SESSION_CLIENT_IPV6 ? NET_IPV6 : NET_IPV4,
 			},
 		.cache = {&s->to_client, &s->to_peer, &s->hop_epoch},
-		.payload_offset = h->payload_offset,
+		.payload_offset = (uint16_t)(h->payload_offset - CHANNEL_DATA_HEADER_LENGTH),
 		.payload_length = (uint16_t)(length + CHANNEL_DATA_HEADER_LENGTH),
 	};
 	header_fields_set(&path.packet, h, path.payload_length);
 	if (!relay_admit(pass, at, &path))
 		return;
-	uint64_t goes = 2u * datagram_be16(h->l4_length);
-	uint64_t comes = 2u * datagram_be16(h->l4_length + CHANNEL_DATA_HEADER_LENGTH) +
-			 datagram_be16(length) + (uint16_t)~s->delta;
+	uint64_t goes, comes;
 	uint8_t *frame = pass_frame(pass, at);
-	uint32_t checksum = outgoing_checksum(frame, h, family, goes, comes, tally);
-	tally->packets++;
-	tally->bytes += length;
-	// Over the UDP header, of which nothing is needed any more.
-	path.payload_offset = (uint16_t)(path.payload_offset - CHANNEL_DATA_HEADER_LENGTH);
+	channel_checksum_parts(s, h, &goes, &comes);
+	uint32_t checksum = outgoing_checksum(worker, frame, h, path.packet.family, goes, comes);
+	count_relayed(worker, length);
 	channel_data_write_header(frame + path.payload_offset, s->channel, (uint16_t)length);
 	relay_send(pass, pass->burst.mbufs[at], &path, checksum);
 }
@@ -93,8 +131,7 @@ static bool enclose(struct rte_mbuf *mbuf, struct relay_path *path, const uint8_
 	return true;
 }
 
-static void by_indication(
-	struct pass *pass, unsigned at, struct allocation *a, struct relay_tally *tally)
+static void by_indication(struct pass *pass, unsigned at, struct allocation *a)
 {
 	struct worker *worker = pass->burst.worker;
 	struct mappings *m = worker->mappings;
@@ -122,9 +159,8 @@ static void by_indication(
 				 d->destination_port, path.payload_length + HEADERS_UDP_LENGTH) +
 			 checksum_sum(prefix, prefix_length);
 	uint32_t checksum =
-		outgoing_checksum(pass_frame(pass, at), h, d->family, goes, comes, tally);
-	tally->packets++;
-	tally->bytes += length;
+		outgoing_checksum(worker, pass_frame(pass, at), h, d->family, goes, comes);
+	count_relayed(worker, length);
 	struct rte_mbuf *mbuf = pass->burst.mbufs[at];
 	if (enclose(mbuf, &path, prefix, prefix_length, length, padding))
 		relay_send(pass, mbuf, &path, checksum);
@@ -133,8 +169,7 @@ static void by_indication(
 }
 
 // No live channel: whose port is it, and may this peer send to it?
-static void without_channel(
-	struct pass *pass, unsigned at, bool hand_off, struct relay_tally *tally)
+static void without_channel(struct pass *pass, unsigned at, bool hand_off)
 {
 	const struct headers *h = &pass->burst.headers[at];
 	uint32_t slot, handle;
@@ -148,7 +183,7 @@ static void without_channel(
 		    pass->burst.worker->mappings, handle, h->source, h->family, pass->tick))
 		pass_drop(pass, at, DROP_no_permission);
 	else
-		by_indication(pass, at, a, tally);
+		by_indication(pass, at, a);
 }
 
 static inline __attribute__((always_inline)) void forward(
@@ -162,14 +197,22 @@ static inline __attribute__((always_inline)) void forward(
 		return;
 	}
 	struct session *s = &m->sessions[index];
-	if (__builtin_expect(index == MAPPINGS_NONE || ticks_passed(s->deadline, pass->tick), 0))
-		without_channel(pass, at, hand_off, tally);
-	else if (ticks_passed(s->permission_deadline, pass->tick))
+	if (__builtin_expect(index == MAPPINGS_NONE || ticks_passed(s->deadline, pass->tick), 0)) {
+		without_channel(pass, at, hand_off);
+		return;
+	}
+	if (ticks_passed(s->permission_deadline, pass->tick)) {
 		pass_drop(pass, at, DROP_no_permission);
-	else if (s->relay & SESSION_CLIENT_IPV6)
-		by_channel(pass, at, s, NET_IPV6, tally);
-	else
-		by_channel(pass, at, s, NET_IPV4, tally);
+		return;
+	}
+	bool usual = s->relay & SESSION_CLIENT_IPV6 ? by_channel_usual(pass, at, s, NET_IPV6)
+						    : by_channel_usual(pass, at, s, NET_IPV4);
+	if (__builtin_expect(usual, 1)) {
+		tally->packets++;
+		tally->bytes += h->payload_length;
+	} else {
+		by_channel_unusual(pass, at, s);
+	}
 }
 
 void stage_peer_to_client(struct pass *pass, bool hand_off)

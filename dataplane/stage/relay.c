@@ -15,22 +15,48 @@ void relay_transaction(struct mappings *m, uint8_t out[static 12])
 	memcpy(out + 8, &b, 4);
 }
 
-void relay_refuse_hop_limit(struct pass *pass, unsigned at)
-{
-	icmp_reply_send(pass, at, ICMP_REPLY_HOP_LIMIT, 0);
-	pass_drop(pass, at, DROP_hop_limit);
-}
-
 // The sender must leave room for what its packet grows by on the way through us.
-void relay_refuse_too_big(
-	struct pass *pass, unsigned at, unsigned length, unsigned mtu, bool begins_here)
+static void refuse_too_big(
+	struct pass *pass, unsigned at, const struct relay_path *path, unsigned length)
 {
 	const struct headers *h = &pass->burst.headers[at];
 	unsigned received = (unsigned)(h->l4_offset - h->l3_offset) + h->l4_length;
-	int left = (int)mtu - (int)length + (int)received;
-	if (!begins_here)
-		icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, left > 0 ? (unsigned)left : 0);
+	int mtu = (int)path->view.mtu - (int)length + (int)received;
+	if (!path->begins_here)
+		icmp_reply_send(pass, at, ICMP_REPLY_TOO_BIG, mtu > 0 ? (unsigned)mtu : 0);
 	pass_drop(pass, at, DROP_too_big);
+}
+
+bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path)
+{
+	struct worker *worker = pass->burst.worker;
+	struct datagram *packet = &path->packet;
+	if (pass->burst.headers[at].ttl <= 1 && !path->begins_here) {
+		icmp_reply_send(pass, at, ICMP_REPLY_HOP_LIMIT, 0);
+		pass_drop(pass, at, DROP_hop_limit);
+		return false;
+	}
+	unsigned ip_length = HEADERS_IPV4_LENGTH;
+	if (packet->family == NET_IPV6) {
+		ip_length = HEADERS_IPV6_LENGTH;
+		path->flow = relay_flow(worker->mappings, packet->source, packet->destination,
+			packet->source_port | (uint32_t)packet->destination_port << 16);
+		packet->flow_label = path->flow & 0xFFFFF;
+	} else {
+		// For equal-cost routes; only looked at when the next hop is not cached.
+		path->flow = ((uint32_t)packet->source_port << 16 | packet->destination_port) *
+			     0x9E3779B1u;
+		packet->identification = relay_identification(worker->mappings);
+	}
+	path->routed = !path->ours && transmit_hop(worker, &path->cache, packet->destination,
+					      packet->family, path->flow, &path->view);
+	unsigned length = ip_length + HEADERS_UDP_LENGTH + path->payload_length;
+	bool cuttable = packet->family == NET_IPV4 && !packet->dont_fragment;
+	if (path->routed && length > path->view.mtu && !cuttable) {
+		refuse_too_big(pass, at, path, length);
+		return false;
+	}
+	return true;
 }
 
 // To ourselves: as a frame that the peer's side could have received. It visits the owner once and
@@ -49,7 +75,7 @@ static void hairpin(struct pass *pass, struct rte_mbuf *mbuf, unsigned family)
 	pass->hairpin[pass->hairpin_count++] = mbuf;
 }
 
-void relay_send_slowly(
+void relay_send(
 	struct pass *pass, struct rte_mbuf *mbuf, const struct relay_path *path, uint32_t checksum)
 {
 	struct worker *worker = pass->burst.worker;
