@@ -164,7 +164,7 @@ $(OUT)/obj/perf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 generator_o := $(patsubst %.c,build/obj/%.o,$(wildcard perf/generator/*.c perf/world/*.c))
 build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $(call wraps,perf/$*.c) -o $@ $< $(generator_o) -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(LIB_LIBS) -lm
+	$(CC) $(LDFLAGS) $(call wraps,perf/$*.c) -o $@ $< $(generator_o) -Wl,--start-group build/dataplane.a build/lib.a -Wl,--end-group -Wl,--as-needed $(DATAPLANE_LIBS) $(LIB_LIBS) -lm
 
 # ---- fuzzing: own objects, clang, libFuzzer ----
 

@@ -99,5 +99,9 @@ static inline void machine_disturb(struct worker_machine *machine)
 		rest_wake(machine);
 }
 
+// One turn of the loop: receives, relays, takes in, executes, expires, transmits. now: TSC;
+// *next_expiry is the turn's own. How many packets and commands there were. Worker's lcore.
+unsigned worker_turn(struct worker *worker, uint64_t now, uint64_t *next_expiry);
+
 // The lcore's loop (rte_eal_remote_launch): runs until dataplane->stop.
 int worker_run(void *worker);

@@ -107,7 +107,7 @@ static unsigned expire(struct worker *worker, uint64_t now, uint64_t *next)
 		worker, now, budget > EXPIRY_BUDGET_MAX ? EXPIRY_BUDGET_MAX : (unsigned)budget);
 }
 
-static unsigned turn(struct worker *worker, uint64_t now, uint64_t *next_expiry)
+unsigned worker_turn(struct worker *worker, uint64_t now, uint64_t *next_expiry)
 {
 	struct worker_machine *machine = worker->machine;
 	unsigned packets = 0;
@@ -142,7 +142,7 @@ int worker_run(void *argument)
 		else
 			machine->busy_cycles += now - last;
 		last = now;
-		if (turn(worker, now, &next_expiry)) {
+		if (worker_turn(worker, now, &next_expiry)) {
 			machine_disturb(machine);
 			launder_dirty(&machine->launder, now);
 			continue;

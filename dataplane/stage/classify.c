@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Third decision: which stage a whole UDP datagram or ICMP error belongs to, by own address, port
-// and first byte (RFC 7983, RFC 9443). Reads no table but starts the loads of the relayed port's
-// word. Owner worker.
+// and first byte (RFC 7983, RFC 9443). Reads no table. Owner worker.
 #include "dataplane/stage/kernel.h"
 #include "dataplane/stage/pass.h"
 #include "dataplane/table/own_addresses.h"
@@ -16,23 +15,26 @@ enum {
 
 // A source nobody can answer to, or ours: not from the wire (RFC 1122 3.2.1.3, RFC 4291 2.7).
 // Answering one would make packets to groups, or to ourselves.
-static bool source_bad(const struct worker *worker, const struct headers *h)
+static __attribute__((noinline)) bool source_bad_ipv6(
+	const struct worker *worker, const struct headers *h)
 {
-	if (h->source_port == 0)
+	uint64_t high, low;
+	memcpy(&high, h->source, 8);
+	memcpy(&low, h->source + 8, 8);
+	// Multicast, unspecified, loopback.
+	return h->source[0] == 0xFF || (high == 0 && (low == 0 || low == RTE_BE64(1))) ||
+	       own_address_find_ipv6(worker->addresses, h->source) != OWN_ADDRESS_NONE;
+}
+
+static inline bool source_bad(const struct worker *worker, const struct headers *h)
+{
+	if (__builtin_expect(h->source_port == 0, 0))
 		return true;
-	if (h->family == NET_IPV4) {
-		unsigned first = h->source[0];
-		if (first == 0 || first == 127 || first >= 224)
-			return true;
-	} else {
-		uint64_t high, low;
-		memcpy(&high, h->source, 8);
-		memcpy(&low, h->source + 8, 8);
-		// Multicast, unspecified, loopback.
-		if (h->source[0] == 0xFF || (high == 0 && (low == 0 || low == RTE_BE64(1))))
-			return true;
-	}
-	return own_address_find(worker->addresses, h->family, h->source) != OWN_ADDRESS_NONE;
+	if (__builtin_expect(h->family != NET_IPV4, 0))
+		return source_bad_ipv6(worker, h);
+	unsigned first = h->source[0];
+	return first == 0 || first == 127 || first >= 224 ||
+	       own_address_find(worker->addresses, NET_IPV4, h->source) != OWN_ADDRESS_NONE;
 }
 
 static void classify_stun(struct pass *pass, unsigned at, const uint8_t *payload)
@@ -95,15 +97,14 @@ void stage_classify(struct pass *pass)
 			continue;
 		}
 		uint16_t port = h->destination_port;
-		if (relay_ports_contains(worker->relay_ports, own, port)) {
-			__builtin_prefetch(relay_ports_word(worker->relay_ports, own, port));
+		if (port == addresses->port) {
+			pass->server[i] = (uint8_t)own;
+			classify_client(pass, i);
+		} else if (relay_ports_contains(worker->relay_ports, own, port)) {
 			if (source_bad(worker, h))
 				pass_drop(pass, i, DROP_bad_relayed_source);
 			else
 				pass_list_add(&pass->peer, i);
-		} else if (port == addresses->port) {
-			pass->server[i] = (uint8_t)own;
-			classify_client(pass, i);
 		} else if (addresses->behaviour_discovery && port == addresses->alternate_port) {
 			pass->server[i] = (uint8_t)(own | SERVER_ALTERNATE_PORT);
 			classify_client(pass, i);

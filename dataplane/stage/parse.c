@@ -3,6 +3,7 @@
 // by reason; what is the kernel's goes there. Owner worker.
 #include "dataplane/stage/kernel.h"
 #include "dataplane/stage/pass.h"
+#include "lib/wire/headers_plain.h"
 
 enum { PREFETCH_AHEAD = 4 };
 
@@ -47,8 +48,15 @@ void stage_parse(struct pass *pass)
 			pass_drop(pass, i, DROP_bad_length);
 			continue;
 		}
-		enum headers_verdict verdict = headers_parse(rte_pktmbuf_mtod(mbuf, uint8_t *),
-			rte_pktmbuf_data_len(mbuf), &burst->headers[kept]);
+		const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+		unsigned length = rte_pktmbuf_data_len(mbuf);
+		if (__builtin_expect(
+			    headers_parse_plain(frame, length, &burst->headers[kept]), 1)) {
+			burst->verdict[kept] = HEADERS_UDP;
+			burst->mbufs[kept++] = mbuf;
+			continue;
+		}
+		enum headers_verdict verdict = headers_parse(frame, length, &burst->headers[kept]);
 		if (verdict != HEADERS_UDP && verdict != HEADERS_ICMP_ERROR) {
 			not_forwarded(pass, i, verdict);
 			continue;
