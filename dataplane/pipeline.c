@@ -22,8 +22,9 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 	pass->tick = ticks_of(now);
 	pass->routes_epoch =
 		atomic_load_explicit(&worker->next_hops->routes_epoch, memory_order_acquire);
-	pass->binding.count = pass->channel_data.count = pass->send.count = 0;
-	pass->punt.count = pass->peer.count = pass->icmp.count = 0;
+	pass->binding.count = pass->flow[PASS_CHANNEL_DATA].count = pass->send.count = 0;
+	pass->punt.count = pass->flow[PASS_PEER].count = pass->icmp.count = 0;
+	pass->later.count = 0;
 	pass->out_count = pass->hairpin_count = 0;
 	pass->handed = false;
 }
@@ -52,16 +53,17 @@ static void classify_peers(struct pass *pass)
 		else if (!relay_ports_contains(worker->relay_ports, own, h->destination_port))
 			pass_drop(pass, i, DROP_not_ours);
 		else
-			pass_list_add(&pass->peer, i);
+			pass_add_peer(pass, i, h, own);
 	}
 }
 
 static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t start)
 {
 	struct worker *worker = pass->burst.worker;
-	if (pass->peer.count) {
+	if (pass->flow[PASS_PEER].count) {
 		stage_peer_to_client(pass, hand_off);
-		start = pass_count(worker, STAGE_peer_to_client, pass->peer.count, start);
+		start = pass_count(
+			worker, STAGE_peer_to_client, pass->flow[PASS_PEER].count, start);
 	}
 	if (pass->icmp.count) {
 		stage_icmp_error(pass, hand_off);
@@ -78,7 +80,7 @@ static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t st
 static void peers_only(struct pass *pass)
 {
 	uint64_t start = rte_rdtsc();
-	stage_parse(pass);
+	stage_parse(pass, false);
 	classify_peers(pass);
 	start = pass_count(pass->burst.worker, STAGE_classify, pass->burst.count, start);
 	peers_and_transmit(pass, true, start);
@@ -96,9 +98,10 @@ static __attribute__((noinline)) void hairpin_run(
 static uint64_t clients_side(struct pass *pass, uint64_t start)
 {
 	struct worker *worker = pass->burst.worker;
-	if (pass->channel_data.count) {
+	if (pass->flow[PASS_CHANNEL_DATA].count) {
 		stage_client_to_peer(pass);
-		start = pass_count(worker, STAGE_client_to_peer, pass->channel_data.count, start);
+		start = pass_count(
+			worker, STAGE_client_to_peer, pass->flow[PASS_CHANNEL_DATA].count, start);
 	}
 	if (pass->send.count) {
 		stage_send_indication(pass);
@@ -122,9 +125,9 @@ static void burst_run(
 	pass_begin(&pass, worker, port, now);
 	pass_take(&pass, mbufs, count);
 	uint64_t start = rte_rdtsc();
-	stage_parse(&pass);
-	start = pass_count(worker, STAGE_parse, count, start);
 	const struct guard_table *table = guard_rules_table(worker->guard_rules, worker->id);
+	stage_parse(&pass, table == NULL);
+	start = pass_count(worker, STAGE_parse, count, start);
 	if (__builtin_expect(table != NULL, 0))
 		stage_blocked(&pass, table);
 	stage_classify(&pass);
@@ -167,7 +170,7 @@ static void handed_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned 
 	// Whoever does not own it now drops it: a packet is handed over once.
 	pass.handed = true;
 	uint64_t start = rte_rdtsc();
-	stage_parse(&pass);
+	stage_parse(&pass, false);
 	stage_classify_handed(&pass);
 	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
 	peers_and_transmit(&pass, false, clients_side(&pass, start));

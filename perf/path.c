@@ -22,14 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURSTS = 4, SIZE = 160, POOL = 8191 };
+enum { BURSTS = 4, SIZE = 160, POOL = 8191, BOTH_WAYS = 2 };
 
 enum look_up { LOOK_UP_OURS, LOOK_UP_HASH, LOOK_UP_NONE, LOOK_UPS };
 static const char *const look_up_names[LOOK_UPS] = {"ours", "rte_hash", "none"};
 
 static enum look_up look_up;
 static struct rte_hash *hash_channels, *hash_peers;
-static uint32_t known[BURST_MAX];
+static uint32_t known[2][BURST_MAX]; // by direction, in the order of the burst
 static unsigned finished;
 static struct rte_mbuf *out[BURST_MAX];
 
@@ -121,7 +121,7 @@ void __wrap_mappings_find_channels(
 	else if (look_up == LOOK_UP_HASH)
 		find_by_hash(m, hash_channels, keys, sizeof(*keys), count, indices);
 	else
-		memcpy(indices, known, count * sizeof(*indices));
+		memcpy(indices, known[WORLD_CLIENT_TO_PEER], count * sizeof(*indices));
 }
 
 void __wrap_mappings_find_peers(
@@ -132,7 +132,7 @@ void __wrap_mappings_find_peers(
 	else if (look_up == LOOK_UP_HASH)
 		find_by_hash(m, hash_peers, keys, sizeof(*keys), count, indices);
 	else
-		memcpy(indices, known, count * sizeof(*indices));
+		memcpy(indices, known[WORLD_PEER_TO_CLIENT], count * sizeof(*indices));
 }
 
 static struct rte_hash *open_hash(const char *name, uint32_t entries, uint32_t key)
@@ -202,11 +202,12 @@ struct figures {
 	double cycles, stage[STATS_STAGE_COUNT];
 };
 
-static void measure(struct mapping_world *world, struct rte_mempool *pool, enum world_way way,
+static void measure(struct mapping_world *world, struct rte_mempool *pool, unsigned way,
 	unsigned rounds, uint64_t *random, struct figures *figures)
 {
 	struct rte_mbuf *mbufs[BURSTS][BURST_MAX];
 	uint32_t which[BURSTS][BURST_MAX];
+	enum world_way ways[BURSTS][BURST_MAX];
 	double *cycles = calloc(rounds * BURSTS, sizeof(*cycles));
 	double *stages = calloc((size_t)rounds * BURSTS * STATS_STAGE_COUNT, sizeof(*stages));
 	struct worker *worker = world->workers[0];
@@ -220,14 +221,16 @@ static void measure(struct mapping_world *world, struct rte_mempool *pool, enum 
 			for (unsigned i = 0; i < BURST_MAX; i++) {
 				uint32_t at = (uint32_t)(random_next(random) % world->mappings);
 				which[b][i] = at;
-				world_frame(world, 0, at, way, SIZE, mbufs[b][i]);
+				ways[b][i] = way != BOTH_WAYS ? way : random_next(random) >> 40 & 1;
+				world_frame(world, 0, at, ways[b][i], SIZE, mbufs[b][i]);
 			}
 		for (unsigned b = 0; b < BURSTS; b++) {
-			if (look_up == LOOK_UP_NONE)
-				for (unsigned i = 0; i < BURST_MAX; i++) {
-					known[i] = world->session[which[b][i]];
-					rte_prefetch0(&worker->mappings->sessions[known[i]]);
-				}
+			unsigned count[2] = {0, 0};
+			for (unsigned i = 0; look_up == LOOK_UP_NONE && i < BURST_MAX; i++) {
+				uint32_t session = world->session[which[b][i]];
+				known[ways[b][i]][count[ways[b][i]]++] = session;
+				rte_prefetch0(&worker->mappings->sessions[session]);
+			}
 			if (look_up == LOOK_UP_NONE)
 				rte_delay_us_block(5);
 			finished = 0;
@@ -289,20 +292,32 @@ static void warm_up(struct mapping_world *world, struct rte_mempool *pool)
 	rte_pktmbuf_free_bulk(mbufs, BURST_MAX);
 }
 
+static void print_figures(const char *way, uint32_t mappings, const struct figures *f)
+{
+	printf("{\"way\":\"%s\",\"look_up\":\"%s\",\"mappings\":%u,\"cycles\":%.1f", way,
+		look_up_names[look_up], mappings, f->cycles);
+	for (unsigned i = 0; i < STATS_STAGE_COUNT; i++)
+		if (f->stage[i] > 0)
+			printf(",\"%s\":%.1f", stats_stage_names[i], f->stage[i]);
+	printf("}\n");
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-	static const char *const ways[] = {"client_to_peer", "peer_to_client"};
+	static const char *const ways[] = {"client_to_peer", "peer_to_client", "mixed"};
 	int used = rte_eal_init(argc, argv);
 	if (used < 0)
 		return 1;
 	argc -= used;
 	argv += used;
-	if (argc != 3) {
-		fprintf(stderr, "usage: path [EAL OPTIONS] -- MAPPINGS ROUNDS\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: path [EAL OPTIONS] -- MAPPINGS REPEATS ROUNDS\n");
 		return 2;
 	}
 	uint32_t mappings = (uint32_t)strtoul(argv[1], NULL, 10);
-	unsigned rounds = (unsigned)strtoul(argv[2], NULL, 10);
+	unsigned repeats = (unsigned)strtoul(argv[2], NULL, 10);
+	unsigned rounds = (unsigned)strtoul(argv[3], NULL, 10);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
 		"packets", POOL, 0, PACKET_PRIVATE_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (pool == NULL || mappings == 0 || rounds == 0)
@@ -313,19 +328,14 @@ int main(int argc, char **argv)
 	learn_sessions(&world);
 	warm_up(&world, pool);
 	uint64_t random = 88172645463325252u;
-	for (unsigned way = 0; way < 2; way++)
-		for (look_up = 0; look_up < LOOK_UPS; look_up++) {
-			struct figures f;
-			measure(&world, pool, way, rounds / 4 + 1, &random, &f);
-			measure(&world, pool, way, rounds, &random, &f);
-			printf("{\"way\":\"%s\",\"look_up\":\"%s\",\"mappings\":%u,\"cycles\":%.1f",
-				ways[way], look_up_names[look_up], mappings, f.cycles);
-			for (unsigned i = 0; i < STATS_STAGE_COUNT; i++)
-				if (f.stage[i] > 0)
-					printf(",\"%s\":%.1f", stats_stage_names[i], f.stage[i]);
-			printf("}\n");
-			fflush(stdout);
-		}
+	for (unsigned repeat = 0; repeat < repeats; repeat++)
+		for (unsigned way = 0; way <= BOTH_WAYS; way++)
+			for (look_up = 0; look_up < LOOK_UPS; look_up++) {
+				struct figures f;
+				measure(&world, pool, way, rounds / 4 + 1, &random, &f);
+				measure(&world, pool, way, rounds, &random, &f);
+				print_figures(ways[way], mappings, &f);
+			}
 	rte_hash_free(hash_channels);
 	rte_hash_free(hash_peers);
 	world_close(&world);

@@ -19,7 +19,7 @@ static bool to_the_relay(const struct worker *worker, const struct headers *h)
 		       relay_ports_contains(worker->relay_ports, own, port));
 }
 
-// Keeps the order of what stays; burst.count shrinks to it.
+// Keeps the order of what stays; burst.count shrinks to it. parse was not early.
 void stage_blocked(struct pass *pass, const struct guard_table *table)
 {
 	struct burst *burst = &pass->burst;
@@ -40,4 +40,6 @@ void stage_blocked(struct pass *pass, const struct guard_table *table)
 		kept++;
 	}
 	burst->count = (uint16_t)kept;
+	// Nothing was told apart before; those that are left are in the same order.
+	pass->later.count = kept;
 }

@@ -127,22 +127,12 @@ void stage_client_to_peer(struct pass *pass)
 {
 	struct worker *worker = pass->burst.worker;
 	struct mappings *m = worker->mappings;
-	const struct pass_list *list = &pass->channel_data;
+	const struct pass_list *list = &pass->flow[PASS_CHANNEL_DATA];
 	const unsigned count = list->count;
-	struct client_key keys[BURST_MAX];
 	uint32_t indices[BURST_MAX];
 	struct relay_tally tally = {0};
-	if (list->count == 0)
-		return;
-	for (unsigned i = 0; i < count; i++) {
-		unsigned at = list->at[i];
-		const struct headers *h = &pass->burst.headers[at];
-		uint16_t channel;
-		memcpy(&channel, pass_frame(pass, at) + h->payload_offset, 2);
-		client_key_set(&keys[i], h->source, h->family, h->source_port,
-			__builtin_bswap16(channel), pass->server[at]);
-	}
-	mappings_find_channels(m, keys, count, indices);
+	mappings_find_channels(
+		m, (const struct client_key *)pass->key[PASS_CHANNEL_DATA], count, indices);
 	for (unsigned i = 0; i < count; i++) {
 		if (__builtin_expect(indices[i] != MAPPINGS_NONE, 1))
 			forward(pass, list->at[i], &m->sessions[indices[i]], &tally);

@@ -18,13 +18,20 @@ struct pass_list {
 	uint8_t at[BURST_MAX];
 };
 
+enum pass_flow { PASS_PEER, PASS_CHANNEL_DATA, PASS_FLOWS };
+
 struct pass {
 	struct burst burst;
 	uint32_t tick;             // burst.now in ticks
 	uint8_t own[BURST_MAX];    // index of the listen address it was sent to
 	uint8_t server[BURST_MAX]; // client side: struct allocation's `server`
-	bool handed;               // by another worker: what is not ours now is nobody's
-	struct pass_list binding, channel_data, send, punt, peer, icmp;
+	struct pass_list later;    // not told apart by parse: classify's
+	// What has a mapping of its own: ChannelData from clients, datagrams from peers; with their
+	// keys, in the lists' order.
+	struct pass_list flow[PASS_FLOWS];
+	struct client_key key[PASS_FLOWS][BURST_MAX];
+	bool handed; // by another worker: what is not ours now is nobody's
+	struct pass_list binding, send, punt, icmp;
 	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
 	// Finished frames, in the order in which they go out, each with its port.
 	unsigned out_count;
@@ -43,6 +50,28 @@ static inline void pass_list_add(struct pass_list *list, unsigned at)
 static inline uint8_t *pass_frame(const struct pass *pass, unsigned at)
 {
 	return rte_pktmbuf_mtod(pass->burst.mbufs[at], uint8_t *);
+}
+
+// A datagram from a client with ChannelData, to the listen address and port that `server` says.
+static inline void pass_add_channel_data(
+	struct pass *pass, unsigned at, const struct headers *h, unsigned channel, unsigned server)
+{
+	struct pass_list *list = &pass->flow[PASS_CHANNEL_DATA];
+	client_key_set(&pass->key[PASS_CHANNEL_DATA][list->count], h->source, h->family,
+		h->source_port, channel, server);
+	pass->server[at] = (uint8_t)server;
+	pass_list_add(list, at);
+}
+
+// A datagram to a relayed port of the listen address `own`.
+static inline void pass_add_peer(
+	struct pass *pass, unsigned at, const struct headers *h, unsigned own)
+{
+	struct pass_list *list = &pass->flow[PASS_PEER];
+	peer_key_set((struct peer_key *)&pass->key[PASS_PEER][list->count], h->source, h->family,
+		h->source_port, h->destination_port, own);
+	pass->own[at] = (uint8_t)own;
+	pass_list_add(list, at);
 }
 
 static inline void pass_send(struct pass *pass, struct rte_mbuf *mbuf, uint16_t port)
@@ -68,7 +97,9 @@ static inline uint64_t pass_count(
 
 // ---- the stages, in their order ----
 
-void stage_parse(struct pass *pass);
+// early: what is plainly a channel's or a peer's is put into its list at once; the rest, or without
+// it everything, is left to classify.
+void stage_parse(struct pass *pass, bool early);
 struct guard_table;
 void stage_blocked(struct pass *pass, const struct guard_table *table);
 void stage_classify(struct pass *pass);

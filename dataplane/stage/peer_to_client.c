@@ -226,19 +226,11 @@ static inline __attribute__((always_inline)) void forward(
 void stage_peer_to_client(struct pass *pass, bool hand_off)
 {
 	struct worker *worker = pass->burst.worker;
-	const struct pass_list *list = &pass->peer;
-	struct peer_key keys[BURST_MAX];
+	const struct pass_list *list = &pass->flow[PASS_PEER];
 	uint32_t indices[BURST_MAX];
 	struct relay_tally tally = {0};
-	if (list->count == 0)
-		return;
-	for (unsigned i = 0; i < list->count; i++) {
-		unsigned at = list->at[i];
-		const struct headers *h = &pass->burst.headers[at];
-		peer_key_set(&keys[i], h->source, h->family, h->source_port, h->destination_port,
-			pass->own[at]);
-	}
-	mappings_find_peers(worker->mappings, keys, list->count, indices);
+	mappings_find_peers(worker->mappings, (const struct peer_key *)pass->key[PASS_PEER],
+		list->count, indices);
 	for (unsigned i = 0; i < list->count; i++)
 		forward(pass, list->at[i], indices[i], hand_off, &tally);
 	relay_count(worker, &tally, EVENT_relayed_to_client_packets, EVENT_relayed_to_client_bytes);

@@ -152,7 +152,8 @@ struct client_key {
 	uint64_t words[3];
 };
 
-// Address, then peer's port | relayed port << 16 | listen index << 32.
+// Address, then peer's port | relayed port << 16 | listen index << 32: of one shape with the above,
+// so that parse can make either without asking which.
 struct peer_key {
 	uint64_t words[3];
 };
