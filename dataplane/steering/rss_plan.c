@@ -17,9 +17,9 @@ static unsigned log2_at_least(unsigned value)
 
 unsigned rss_class(unsigned class_bits, uint16_t port)
 {
-	unsigned class = 0;
+	unsigned class = 0, bits = port;
 	for (unsigned t = 0; t < class_bits; t++)
-		class |= ((port >> (15 - t) ^ port >> (class_bits - t)) & 1u) << t;
+		class |= ((bits >> (15 - t) ^ bits >> (class_bits - t)) & 1u) << t;
 	return class;
 }
 

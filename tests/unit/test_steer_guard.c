@@ -592,7 +592,7 @@ static struct frame random_frame(uint8_t *m)
 	} else if (kind < 5) {
 		uint16_t length = (uint16_t)(rand() % 100);
 		channel_data_write_header(
-			m, rand() % 4 ? CHANNEL : (uint16_t)(0x4000 + rand() % 0x2000), length);
+			m, (uint16_t)(rand() % 4 ? CHANNEL : 0x4000 + rand() % 0x2000), length);
 		f.length = (uint16_t)(length + 4 + rand() % 5);
 	} else if (kind < 7) {
 		f.destination.port = (uint16_t)(rand() % 2 ? WORLD_RELAY_PORT + rand() % 8

@@ -198,7 +198,7 @@ static void assert_homes_are_true(unsigned p, unsigned slot)
 	unsigned clients = 0;
 	for (unsigned i = 0; i < 100000; i++) {
 		uint32_t words[9], count = slot ? 9 : 3;
-		uint16_t to = i % 4 ? (uint16_t)(49152 + random() % 16384) : 3478;
+		uint16_t to = (uint16_t)(i % 4 ? 49152 + random() % 16384 : 3478);
 		for (unsigned w = 0; w < count; w++)
 			words[w] = (uint32_t)random() << 1 ^ (uint32_t)random();
 		words[count - 1] = words[count - 1] << 16 | to;
