@@ -5,10 +5,12 @@
 //   ours    the mapping table
 //   hash    rte_hash, lock-free readers, bulk look-up, the same keys and the same session lines
 //   none    the session is known beforehand and warm: parsing and rewriting alone
+// A fourth way are packets with a header of 8 bytes that names its session line itself.
 //
 // wrap: mappings_find_channels
 // wrap: mappings_find_peers
 #include "dataplane/table/lookup.h"
+#include "perf/world/handles.h"
 #include "perf/world/mapping_world.h"
 
 #include <rte_cycles.h>
@@ -22,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURSTS = 4, SIZE = 160, POOL = 8191, BOTH_WAYS = 2 };
+enum { BURSTS = 4, SIZE = 160, POOL = 8191, BOTH_WAYS = 2, HANDLES = 3 };
 
 enum look_up { LOOK_UP_OURS, LOOK_UP_HASH, LOOK_UP_NONE, LOOK_UPS };
 static const char *const look_up_names[LOOK_UPS] = {"ours", "rte_hash", "none"};
@@ -221,7 +223,9 @@ static void measure(struct mapping_world *world, struct rte_mempool *pool, unsig
 			for (unsigned i = 0; i < BURST_MAX; i++) {
 				uint32_t at = (uint32_t)(random_next(random) % world->mappings);
 				which[b][i] = at;
-				ways[b][i] = way != BOTH_WAYS ? way : random_next(random) >> 40 & 1;
+				ways[b][i] = way == BOTH_WAYS ? random_next(random) >> 40 & 1
+					     : way == HANDLES ? WORLD_HANDLE
+							      : way;
 				world_frame(world, 0, at, ways[b][i], SIZE, mbufs[b][i]);
 			}
 		for (unsigned b = 0; b < BURSTS; b++) {
@@ -236,7 +240,10 @@ static void measure(struct mapping_world *world, struct rte_mempool *pool, unsig
 			finished = 0;
 			memset(worker->stats.stage, 0, sizeof(worker->stats.stage));
 			uint64_t start = rte_rdtsc_precise();
-			pipeline_run(worker, 0, mbufs[b], BURST_MAX, world->now);
+			if (way == HANDLES)
+				handles_run(worker, mbufs[b], BURST_MAX, world->now);
+			else
+				pipeline_run(worker, 0, mbufs[b], BURST_MAX, world->now);
 			uint64_t end = rte_rdtsc_precise();
 			unsigned at = r * BURSTS + b;
 			cycles[at] = (double)(end - start) / BURST_MAX;
@@ -305,7 +312,7 @@ static void print_figures(const char *way, uint32_t mappings, const struct figur
 
 int main(int argc, char **argv)
 {
-	static const char *const ways[] = {"client_to_peer", "peer_to_client", "mixed"};
+	static const char *const ways[] = {"client_to_peer", "peer_to_client", "mixed", "handle"};
 	int used = rte_eal_init(argc, argv);
 	if (used < 0)
 		return 1;
@@ -329,8 +336,8 @@ int main(int argc, char **argv)
 	warm_up(&world, pool);
 	uint64_t random = 88172645463325252u;
 	for (unsigned repeat = 0; repeat < repeats; repeat++)
-		for (unsigned way = 0; way <= BOTH_WAYS; way++)
-			for (look_up = 0; look_up < LOOK_UPS; look_up++) {
+		for (unsigned way = 0; way <= HANDLES; way++)
+			for (look_up = 0; look_up < (way == HANDLES ? 1 : LOOK_UPS); look_up++) {
 				struct figures f;
 				measure(&world, pool, way, rounds / 4 + 1, &random, &f);
 				measure(&world, pool, way, rounds, &random, &f);

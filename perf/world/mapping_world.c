@@ -8,6 +8,7 @@
 #include "lib/wire/channel_data.h"
 #include "lib/wire/checksum.h"
 #include "lib/wire/headers.h"
+#include "perf/world/handles.h"
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -188,8 +189,10 @@ void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i,
 	unsigned size, struct rte_mbuf *mbuf)
 {
 	struct parts parts = parts_of(world, worker, i);
-	bool client = way == WORLD_CLIENT_TO_PEER;
-	unsigned header = client ? CHANNEL_DATA_HEADER_LENGTH : 0;
+	bool client = way != WORLD_PEER_TO_CLIENT;
+	unsigned header = way == WORLD_CLIENT_TO_PEER ? CHANNEL_DATA_HEADER_LENGTH
+			  : way == WORLD_HANDLE       ? HANDLE_HEADER_LENGTH
+						      : 0;
 	unsigned udp_length = HEADERS_UDP_LENGTH + header + size,
 		 length = HEADERS_ETHERNET_LENGTH + HEADERS_IPV4_LENGTH + udp_length;
 	rte_pktmbuf_reset(mbuf);
@@ -213,8 +216,12 @@ void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i,
 	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(ip, HEADERS_IPV4_LENGTH));
 	memcpy(ip + 10, &sum, 2);
 	memcpy(udp, words, 6);
-	if (client)
+	if (way == WORLD_HANDLE) {
+		udp[HEADERS_UDP_LENGTH] = HANDLE_FIRST_BYTE;
+		memcpy(udp + HEADERS_UDP_LENGTH + 4, &world->session[i], 4);
+	} else if (client) {
 		channel_data_write_header(udp + HEADERS_UDP_LENGTH, parts.channel, (uint16_t)size);
+	}
 	// Whole: the payload is zeros, so the headers make it.
 	memset(udp + HEADERS_UDP_LENGTH + header, 0, size);
 	uint64_t all = checksum_sum(ip + 12, 8) + htons(17) + words[2] +

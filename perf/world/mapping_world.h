@@ -24,7 +24,8 @@ enum {
 	WORLD_WORKERS_MAX = 2,
 };
 
-enum world_way { WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT };
+// A handle stands for client to peer with another header, see handles.h; world.session must be set.
+enum world_way { WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT, WORLD_HANDLE };
 
 struct mapping_world {
 	struct node_addresses addresses;
