@@ -3,6 +3,7 @@
 
 #include "dataplane/eal.h"
 
+#include <rte_cpuflags.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -205,6 +206,14 @@ static void arguments_build(
 int eal_start(const struct config *config, struct eal *eal, char error[static EAL_ERROR_SIZE])
 {
 	memset(eal, 0, sizeof(*eal));
+#ifdef __AES__
+	if (rte_cpu_get_flag_enabled(RTE_CPUFLAG_AES) != 1) {
+		snprintf(error, EAL_ERROR_SIZE,
+			"this CPU has no AES instructions, which this build's tables hash with; "
+			"expected an x86-64 CPU with AES-NI");
+		return -ENOTSUP;
+	}
+#endif
 	int result = choose_hugepages(config, eal, error);
 	if (result == 0)
 		result = choose_cores(config, eal, error);

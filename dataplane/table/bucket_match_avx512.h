@@ -5,7 +5,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-static inline unsigned bucket_match_avx512(const uint16_t signatures[static 8], uint16_t signature)
+static inline __attribute__((target("avx512bw,avx512vl"))) unsigned bucket_match_avx512(
+	const uint16_t signatures[static 8], uint16_t signature)
 {
 	__m128i have = _mm_load_si128((const __m128i *)(const void *)signatures);
 	return _mm_cmpeq_epi16_mask(have, _mm_set1_epi16((short)signature));

@@ -2,6 +2,7 @@
 // The flow table against a reference model, at its occupancy limit, and under chosen keys; its hash
 // against libsodium's SipHash; its SIMD compare against the portable one.
 #include "dataplane/table/bucket_match.h"
+#include "dataplane/table/bucket_match_avx512.h"
 #include "dataplane/table/flow_table.h"
 #include "dataplane/table/keyed_hash.h"
 #include "tests/unit/dpdk_env.h"
@@ -64,13 +65,18 @@ static void siphash_is_siphash(void **state)
 static void simd_is_portable(void **state)
 {
 	(void)state;
+	bool avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+	if (!avx512)
+		print_message("this CPU has no AVX-512: its variant is not tested here\n");
 	for (unsigned i = 0; i < 100000; i++) {
 		_Alignas(64) uint16_t signatures[8];
 		for (unsigned s = 0; s < 8; s++)
 			signatures[s] = (uint16_t)(random_next() & 3 ? random_next() & 3 : 0x8000);
 		uint16_t signature = (uint16_t)(i % 5 == 4 ? 0x8000 : i % 5);
-		assert_int_equal(bucket_match(signatures, signature),
-			bucket_match_portable(signatures, signature));
+		unsigned want = bucket_match_portable(signatures, signature);
+		assert_int_equal(bucket_match_sse2(signatures, signature), want);
+		if (avx512)
+			assert_int_equal(bucket_match_avx512(signatures, signature), want);
 	}
 }
 
@@ -134,6 +140,39 @@ static void fill_to_ninety_percent(void **state)
 			assert_int_equal(find(&table, pool[at]), at);
 		flow_table_close(&table);
 	}
+}
+
+// How many keys are found in their first bucket at a given load (percent of the slots), in percent.
+static unsigned in_first_bucket(unsigned load)
+{
+	struct flow_table table;
+	open_table(&table, 31744); // 4096 buckets at 31/32
+	uint32_t want = (uint32_t)((table.mask + 1) * FLOW_TABLE_SLOTS * load / 1000), first = 0;
+	assert_true(want <= POOL);
+	for (uint32_t at = 0; at < want; at++)
+		assert_int_equal(flow_table_insert(&table, hash_of(pool[at]), at), 0);
+	for (uint32_t at = 0; at < want; at++) {
+		const struct flow_bucket *b =
+			&table.buckets[flow_table_bucket(&table, hash_of(pool[at]))];
+		bool here = false;
+		for (unsigned slot = 0; slot < FLOW_TABLE_SLOTS; slot++)
+			here |= b->signature[slot] != 0 && b->index[slot] == at;
+		first += here;
+	}
+	flow_table_close(&table);
+	print_message("%.1f %% full: %.1f %% of the keys in their first bucket\n", load / 10.0,
+		100.0 * first / want);
+	return 100 * first / want;
+}
+
+// What the header says of probe lengths.
+static void most_keys_take_one_line(void **state)
+{
+	(void)state;
+	assert_in_range(in_first_bucket(500), 95, 100);
+	assert_in_range(in_first_bucket(750), 85, 100);
+	assert_in_range(in_first_bucket(900), 70, 95);
+	assert_in_range(in_first_bucket(968), 60, 90);
 }
 
 // Keys that an attacker has chosen to fall into one bucket under a seed it knows: under the random
@@ -207,6 +246,7 @@ int main(void)
 		cmocka_unit_test(simd_is_portable),
 		cmocka_unit_test(random_operations),
 		cmocka_unit_test(fill_to_ninety_percent),
+		cmocka_unit_test(most_keys_take_one_line),
 		cmocka_unit_test(chosen_keys_do_not_degrade),
 		cmocka_unit_test(colliding_keys_are_refused_not_slow),
 	};
