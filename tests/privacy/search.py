@@ -10,6 +10,8 @@ import time
 
 COOKIE = 0x2112A442
 CHUNK = 1 << 22
+PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGEMAP_HAS_CONTENT = 0b11 << 6  # of an entry's last byte: in memory, or in swap
 
 
 def forms(address):
@@ -44,17 +46,26 @@ class Search:
     def in_text(self, text, what):
         return self.in_bytes(text if isinstance(text, bytes) else text.encode(), lambda at: f"in {what} at {at}")
 
+    @staticmethod
+    def touched(pagemap, at, size):
+        """Whether any page there has content. DPDK reserves 128 GiB of addresses that it never touches."""
+        entries = os.pread(pagemap.fileno(), size // PAGE * 8, at // PAGE * 8)
+        return len(entries) < size // PAGE * 8 or any(byte & PAGEMAP_HAS_CONTENT for byte in set(entries[7::8]))
+
     def in_memory(self, pid):
         """(hits, bytes searched, regions that cannot be read)."""
         hits, searched, unreadable = [], 0, []
         with open(f"/proc/{pid}/maps") as maps:
             regions = [re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+\s*(.*)", line).groups() for line in maps]
-        with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        with open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap:
             for first, last, rights, name in regions:
                 begin, end = int(first, 16), int(last, 16)
                 tail = b""
                 for at in range(begin, end, CHUNK):
                     size = min(CHUNK, end - at)
+                    if end - begin > 64 * CHUNK and not self.touched(pagemap, at, size):
+                        tail = b""
+                        continue
                     try:
                         chunk = os.pread(memory.fileno(), size, at)
                     except (OSError, OverflowError):
