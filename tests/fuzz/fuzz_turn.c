@@ -84,6 +84,15 @@ static randombytes_implementation reproducible = {
 
 // ---- what the core asks of its neighbours ----
 
+// From one relayed address to another is a way that clients may take, whatever range ours are in.
+static bool may_be_peer(const struct world *world, const struct net_address *peer)
+{
+	for (unsigned i = 0; i < world->config->address.listen_count; i++)
+		if (net_address_equal(&world->config->address.listen[i], peer))
+			return true;
+	return !special_range_denied(peer, NULL);
+}
+
 static uint32_t on_install(void *context, enum api_type type, const void *payload, uint32_t size)
 {
 	struct world *world = context;
@@ -99,11 +108,11 @@ static uint32_t on_install(void *context, enum api_type type, const void *payloa
 		DEMAND(install->count >= 1 && install->count <= API_PERMISSIONS_MAX);
 		DEMAND(size == sizeof(*install) + install->count * sizeof(install->peers[0]));
 		for (unsigned i = 0; i < install->count; i++)
-			DEMAND(!special_range_denied(&install->peers[i], NULL));
+			DEMAND(may_be_peer(world, &install->peers[i]));
 	} else if (type == API_CHANNEL_BIND) {
 		const struct api_channel_bind *bind = (void *)pending->payload;
 		DEMAND(bind->channel >= 0x4000 && bind->channel <= 0x4FFF && bind->peer.port != 0);
-		DEMAND(!special_range_denied(&bind->peer.address, NULL));
+		DEMAND(may_be_peer(world, &bind->peer.address));
 	} else if (type == API_ALLOCATION_INSTALL) {
 		const struct api_allocation_install *install = (void *)pending->payload;
 		DEMAND(install->lifetime_ms >= 600000 && install->lifetime_ms <= 3600000);
