@@ -34,10 +34,12 @@ ip -n "$NAME-far" address add 11.0.0.2/24 dev f0
 
 # Sends until it is killed: bursts with short pauses, so that buffers are taken from caches and rings alike.
 cat >"$LAB_DIR/send.py" <<'PY'
-import itertools, socket, time
+import itertools, socket, struct, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for i in itertools.count():
-    s.sendto(b"\x7fNUMBERED-DATAGRAM%08d" % (i % 10**8) + bytes(80), ("11.0.0.1", 3478))
+    # Of a channel that nobody has bound: what is no datagram of the relay's would end in the XDP program.
+    body = b"\x7fNUMBERED-DATAGRAM%08d" % (i % 10**8) + bytes(80)
+    s.sendto(struct.pack("!HH", 0x4000, len(body)) + body, ("11.0.0.1", 3478))
     if i % 500 == 0:
         time.sleep(0.002)
 PY
