@@ -54,32 +54,23 @@ static uint64_t random_next(uint64_t *state)
 	return *state;
 }
 
-// DPDK's port 0: a queue for each lane.
-static void open_port(struct lane *lanes, unsigned count, struct rte_mempool *pool)
+// A port for each lane, with DPDK's number that the world's routes know. Not two queues of one: the
+// ring driver counts packets of neighbouring queues in one cache line.
+static void open_port(struct lane *lane, uint16_t port, struct rte_mempool *pool)
 {
 	char name[32];
-	struct rte_ring *in[WORLD_WORKERS_MAX], *out[WORLD_WORKERS_MAX];
 	struct rte_eth_conf configuration = {0};
-	for (unsigned i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "in%u", i);
-		lanes[i].in = in[i] =
-			rte_ring_create(name, 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-		snprintf(name, sizeof(name), "out%u", i);
-		lanes[i].out = out[i] =
-			rte_ring_create(name, 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-		if (in[i] == NULL || out[i] == NULL)
-			fail("no memory for rings");
-	}
-	uint16_t queues = (uint16_t)count;
-	if (rte_eth_from_rings("wire", in, count, out, count, 0) != 0 ||
-		rte_eth_dev_configure(0, queues, queues, &configuration))
+	snprintf(name, sizeof(name), "in%u", port);
+	lane->in = rte_ring_create(name, 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "out%u", port);
+	lane->out = rte_ring_create(name, 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "wire%u", port);
+	if (lane->in == NULL || lane->out == NULL ||
+		rte_eth_from_rings(name, &lane->in, 1, &lane->out, 1, 0) != port ||
+		rte_eth_dev_configure(port, 1, 1, &configuration) ||
+		rte_eth_rx_queue_setup(port, 0, 1024, 0, NULL, pool) ||
+		rte_eth_tx_queue_setup(port, 0, 1024, 0, NULL) || rte_eth_dev_start(port))
 		fail("no ring port");
-	for (uint16_t q = 0; q < queues; q++)
-		if (rte_eth_rx_queue_setup(0, q, 1024, 0, NULL, pool) ||
-			rte_eth_tx_queue_setup(0, q, 1024, 0, NULL))
-			fail("no queue");
-	if (rte_eth_dev_start(0))
-		fail("the port does not start");
 }
 
 // Every mapping once each way first: a first packet finds its next hop, later ones know it.
@@ -156,7 +147,6 @@ int main(int argc, char **argv)
 	dataplane.worker_count = workers;
 	dataplane.doorbell.fd = -1;
 	unsigned lcore = rte_get_main_lcore();
-	open_port(lanes, workers, pool);
 	for (unsigned w = 0; w < workers; w++) {
 		struct lane *lane = &lanes[w];
 		lane->world = &world;
@@ -165,14 +155,15 @@ int main(int argc, char **argv)
 		lane->rounds = rounds;
 		lane->ready = &ready;
 		lane->lanes = workers;
+		open_port(lane, (uint16_t)w, pool);
 		dataplane.workers[w] = lane->worker;
 		struct worker_machine *machine = machine_create(&dataplane);
 		if (machine == NULL)
 			fail("no memory for a worker");
 		machine->queue_count = 1;
-		machine->queues[0] = (struct machine_queue){.queue = (uint16_t)w};
-		machine->port_count = 1;
-		machine->transmit[0] = (struct machine_transmit){.own = true, .queue = (uint16_t)w};
+		machine->queues[0] = (struct machine_queue){.port = (uint16_t)w};
+		machine->port_count = (uint16_t)workers;
+		machine->transmit[w].own = true;
 		lane->worker->machine = machine;
 	}
 	for (unsigned w = 1; w < workers; w++) {
@@ -190,8 +181,8 @@ int main(int argc, char **argv)
 	for (unsigned w = 0; w < workers; w++) {
 		machine_free(lanes[w].worker->machine);
 		lanes[w].worker->machine = NULL;
+		rte_eth_dev_stop((uint16_t)w);
 	}
-	rte_eth_dev_stop(0);
 	world_close(&world);
 	rte_eal_cleanup();
 	return 0;

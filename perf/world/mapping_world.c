@@ -49,11 +49,11 @@ static struct parts parts_of(const struct mapping_world *world, unsigned worker,
 	// Every second relayed port is the other worker's.
 	uint32_t port = allocation * world->worker_count + worker;
 	struct parts p = {
-		.client = 0xC6120000u | (allocation & 0xFFFF),
-		.client_port = (uint16_t)(20000 + (allocation >> 16) + 1000 * worker),
+		.client = 0xC6120000u + (worker << 17) + (allocation & 0xFFFF),
+		.client_port = (uint16_t)(20000 + (allocation >> 16)),
 		.listen = port / WORLD_RELAY_COUNT,
 		.relayed_port = (uint16_t)(WORLD_RELAY_FIRST + port % WORLD_RELAY_COUNT),
-		.peer = 0xC6130000u | (i & 0xFFFF),
+		.peer = 0xC6130000u + (worker << 17) + (i & 0xFFFF),
 		.peer_port = (uint16_t)(30000 + (i >> 16)),
 		.channel = (uint16_t)(CHANNEL_NUMBER_FIRST + i % world->channels),
 	};
@@ -61,20 +61,19 @@ static struct parts parts_of(const struct mapping_world *world, unsigned worker,
 	return p;
 }
 
-static void open_routes(struct mapping_world *world)
+static void open_route(struct mapping_world *world, uint16_t port)
 {
-	struct api_link_set link = {.ifindex = IFINDEX, .mtu = 1500, .up = true};
+	struct api_link_set link = {.ifindex = IFINDEX + port, .mtu = 1500, .up = true};
 	struct api_route route = {.count = 1};
-	struct api_neighbour neighbour = {.ifindex = IFINDEX, .address = ipv4(0xC00002FE)};
-	world->next_hops = next_hops_create();
-	need(world->next_hops != NULL, "no memory for routes");
+	struct api_neighbour neighbour = {.ifindex = link.ifindex, .address = ipv4(0xC00002FE)};
 	memcpy(link.mac, own_mac, 6);
-	strcpy(link.port_interface, "wire");
-	route.prefix.address = ipv4(0);
-	route.hops[0].ifindex = IFINDEX;
+	snprintf(link.port_interface, sizeof(link.port_interface), "wire%u", port);
+	route.prefix.address = ipv4(0xC6120000u + ((uint32_t)port << 17));
+	route.prefix.length = 15;
+	route.hops[0].ifindex = link.ifindex;
 	route.hops[0].gateway = neighbour.address;
 	memcpy(neighbour.mac, gateway_mac, 6);
-	need(!next_hops_port(world->next_hops, 0, "wire") &&
+	need(!next_hops_port(world->next_hops, port, link.port_interface) &&
 			!next_hops_link_set(world->next_hops, &link) &&
 			!next_hops_route_set(world->next_hops, &route) &&
 			!next_hops_neighbour_set(world->next_hops, &neighbour),
@@ -162,7 +161,10 @@ void world_open(
 		.listen_count = listen};
 	for (unsigned i = 0; i < listen; i++)
 		a->listen[i] = ipv4(0xC0000201u + i);
-	open_routes(world);
+	world->next_hops = next_hops_create();
+	need(world->next_hops != NULL, "no memory for routes");
+	for (uint16_t w = 0; w < workers; w++)
+		open_route(world, w);
 	world->relay_ports = relay_ports_create(a);
 	need(world->relay_ports != NULL, "no memory for relayed ports");
 	world->now = rte_rdtsc();

@@ -4,7 +4,8 @@
 // One lcore, but for what a worker owns, which its own lcore may use.
 //
 // Mapping i is one channel: client 198.18.0.0/16 -> relay 192.0.2.1... -> peer 198.19.0.0/16,
-// behind one gateway on port 0. Everything about it is computed from i, so that making a frame
+// behind a gateway on port 0; those of the second worker are in 198.20.0.0/15, behind one on port
+// 1. Everything about it is computed from i, so that making a frame
 // touches no table.
 #pragma once
 
