@@ -173,8 +173,10 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	worker->client_index = dataplane->client_index;
 	worker->guard_rules = dataplane->guard_rules;
 	worker->pool = dataplane->pool;
-	for (unsigned p = 0; p < dataplane->port_count; p++)
+	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		worker->port_has_kernel[p] = dataplane->ports[p].has_kernel;
+		worker->port_checksums_whole[p] = dataplane->ports[p].checksums_whole;
+	}
 	worker->mappings = mappings_create(dataplane->config->dataplane.allocations,
 		dataplane->config->dataplane.mappings, socket);
 	worker->guard = guard_create(dataplane->config->dataplane.workers, socket);

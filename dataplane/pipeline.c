@@ -19,6 +19,7 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 	pass->burst.now = now;
 	pass->burst.port = port;
 	pass->burst.count = 0;
+	pass->checksums_whole = port < PORTS_MAX && worker->port_checksums_whole[port];
 	pass->tick = ticks_of(now);
 	pass->routes_epoch =
 		atomic_load_explicit(&worker->next_hops->routes_epoch, memory_order_acquire);

@@ -299,6 +299,12 @@ int port_make(struct port *port, const struct config_port *config, unsigned inde
 	memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
 	snprintf(
 		port->driver, sizeof(port->driver), "%s", info.driver_name ? info.driver_name : "");
+	// A wire's checksums are whole, and memif and rings carry no word about one that is not.
+	// What a kernel or a hypervisor hands over may still have only the pseudo-header's sum.
+	port->checksums_whole =
+		config->type == CONFIG_PORT_MEMIF || config->type == CONFIG_PORT_RING ||
+		(config->type == CONFIG_PORT_PCI && strstr(port->driver, "virtio") == NULL &&
+			strstr(port->driver, "vmxnet") == NULL);
 	if (port->queues > info.max_rx_queues || port->queues > info.max_tx_queues)
 		return fail(error, port, -EINVAL, "queues=%u, but the device has %u", port->queues,
 			RTE_MIN(info.max_rx_queues, info.max_tx_queues));

@@ -38,6 +38,7 @@ struct port {
 	char kernel_interface[16]; // whose addresses and routes are this port's
 	bool sleeps;               // its workers may, so interrupts are of use
 	bool has_kernel;           // the kernel sees the port's other packets by itself
+	bool checksums_whole;      // what it receives has no checksum left to an offload
 	bool vlan_reported;        // the driver takes VLAN tags out of the frame
 	uint8_t mac[6];
 	uint16_t mtu;

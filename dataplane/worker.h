@@ -49,11 +49,13 @@ struct worker {
 	struct guard *guard;
 	struct guard_rules *guard_rules; // main: rw, workers: ro; NULL: none
 	struct rte_mempool *pool;
-	struct stats stats;              // worker: rw, main: ro
-	bool port_has_kernel[PORTS_MAX]; // true: the kernel sees this port's other packets by
-					 // itself (AF_XDP, AF_PACKET), so what is not ours is
-					 // dropped here
-	struct worker_machine *machine;  // worker.c's own: queues, rings, buffers
+	struct stats stats;                   // worker: rw, main: ro
+	bool port_checksums_whole[PORTS_MAX]; // nobody behind it leaves UDP checksums to
+					      // somebody else's offload
+	bool port_has_kernel[PORTS_MAX];      // true: the kernel sees this port's other packets by
+					      // itself (AF_XDP, AF_PACKET), so what is not ours is
+					      // dropped here
+	struct worker_machine *machine;       // worker.c's own: queues, rings, buffers
 };
 
 // ---- doors out of the stages; worker.c implements them, unit tests fake them. Each takes

@@ -32,6 +32,7 @@ struct pass {
 	struct client_key key[PASS_FLOWS][BURST_MAX];
 	bool handed; // by another worker: what is not ours now is nobody's
 	struct pass_list binding, send, punt, icmp;
+	bool checksums_whole;  // of the port
 	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
 	// Finished frames, in the order in which they go out, each with its port.
 	unsigned out_count;

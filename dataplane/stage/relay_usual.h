@@ -37,11 +37,14 @@ static inline uint32_t relay_load32(const uint8_t *p)
 }
 
 // The outgoing checksum as stored, from the received one. False: not usual.
-static inline __attribute__((always_inline)) bool relay_usual_checksum(const uint8_t *frame,
-	const struct headers *h, unsigned family, const struct relay_usual *u, uint32_t *out)
+static inline __attribute__((always_inline)) bool relay_usual_checksum(bool whole,
+	const uint8_t *frame, const struct headers *h, unsigned family, const struct relay_usual *u,
+	uint32_t *out)
 {
-	uint16_t received;
-	enum datagram_checksum kind = datagram_checksum_kind(frame, h, &received);
+	uint16_t received = datagram_udp_checksum(frame, h);
+	enum datagram_checksum kind = received == 0 ? DATAGRAM_ABSENT
+				      : whole       ? DATAGRAM_WHOLE
+						    : datagram_checksum_kind(frame, h, &received);
 	if (__builtin_expect(kind == DATAGRAM_WHOLE, 1)) {
 		uint16_t checksum = checksum_update(received, u->goes, u->comes);
 		*out = checksum ? checksum : 0xFFFF;
@@ -109,9 +112,9 @@ static inline __attribute__((always_inline)) bool relay_usual(
 	usual &= atomic_load_explicit(&hop->sequence, memory_order_relaxed) == sequence;
 	uint32_t checksum;
 	if (__builtin_expect(!usual, 0) ||
-		__builtin_expect(
-			!relay_usual_checksum((const uint8_t *)mbuf->buf_addr + mbuf->data_off, h,
-				family, u, &checksum),
+		__builtin_expect(!relay_usual_checksum(pass->checksums_whole,
+					 (const uint8_t *)mbuf->buf_addr + mbuf->data_off, h,
+					 family, u, &checksum),
 			0))
 		return false;
 	mbuf->data_off = (uint16_t)(payload - headers);

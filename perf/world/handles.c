@@ -52,6 +52,7 @@ void handles_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned count,
 	pass.routes_epoch = atomic_load(&worker->next_hops->routes_epoch);
 	pass.flow[PASS_CHANNEL_DATA].count = pass.flow[PASS_PEER].count = pass.later.count = 0;
 	pass.out_count = 0;
+	pass.checksums_whole = worker->port_checksums_whole[0];
 	memcpy(pass.burst.mbufs, mbufs, count * sizeof(*mbufs));
 	pass.burst.count = (uint16_t)count;
 	stage_parse(&pass, false);
