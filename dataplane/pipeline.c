@@ -58,6 +58,15 @@ static void classify_peers(struct pass *pass)
 	}
 }
 
+static uint64_t look_up(struct pass *pass, uint64_t start)
+{
+	unsigned count = pass->flow[PASS_CHANNEL_DATA].count + pass->flow[PASS_PEER].count;
+	if (count == 0)
+		return start;
+	stage_look_up(pass);
+	return pass_count(pass->burst.worker, STAGE_look_up, count, start);
+}
+
 static uint64_t peers_and_transmit(struct pass *pass, bool hand_off, uint64_t start)
 {
 	struct worker *worker = pass->burst.worker;
@@ -84,7 +93,7 @@ static void peers_only(struct pass *pass)
 	stage_parse(pass, false);
 	classify_peers(pass);
 	start = pass_count(pass->burst.worker, STAGE_classify, pass->burst.count, start);
-	peers_and_transmit(pass, true, start);
+	peers_and_transmit(pass, true, look_up(pass, start));
 }
 
 static __attribute__((noinline)) void hairpin_run(
@@ -133,7 +142,7 @@ static void burst_run(
 		stage_blocked(&pass, table);
 	stage_classify(&pass);
 	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
-	start = clients_side(&pass, start);
+	start = clients_side(&pass, look_up(&pass, start));
 	peers_and_transmit(&pass, true, start);
 	if (pass.hairpin_count)
 		hairpin_run(worker, pass.hairpin, pass.hairpin_count, now);
@@ -174,7 +183,7 @@ static void handed_run(struct worker *worker, struct rte_mbuf **mbufs, unsigned 
 	stage_parse(&pass, false);
 	stage_classify_handed(&pass);
 	start = pass_count(worker, STAGE_classify, pass.burst.count, start);
-	peers_and_transmit(&pass, false, clients_side(&pass, start));
+	peers_and_transmit(&pass, false, clients_side(&pass, look_up(&pass, start)));
 	if (pass.hairpin_count)
 		hairpin_run(worker, pass.hairpin, pass.hairpin_count, now);
 }

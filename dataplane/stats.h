@@ -8,8 +8,8 @@
 
 // clang-format off
 #define STATS_STAGES(X) \
-	X(receive) X(parse) X(guard) X(classify) X(binding_reply) X(client_to_peer) X(peer_to_client) X(punt) X(kernel) \
-	X(handed_in) X(transmit) X(install) X(expiry)
+	X(receive) X(parse) X(guard) X(classify) X(look_up) X(binding_reply) X(client_to_peer) X(peer_to_client) X(punt) \
+	X(kernel) X(handed_in) X(transmit) X(install) X(expiry)
 
 // Every packet that is not forwarded, answered, punted or given to the kernel ends in exactly one of these.
 #define STATS_DROPS(X) \

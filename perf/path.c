@@ -7,8 +7,7 @@
 //   none    the session is known beforehand and warm: parsing and rewriting alone
 // A fourth way are packets with a header of 8 bytes that names its session line itself.
 //
-// wrap: mappings_find_channels
-// wrap: mappings_find_peers
+// wrap: mappings_find
 #include "dataplane/table/lookup.h"
 #include "perf/world/handles.h"
 #include "perf/world/mapping_world.h"
@@ -89,14 +88,8 @@ void worker_expired(struct worker *worker, uint64_t allocation_id)
 
 // ---- the look-ups ----
 
-void __real_mappings_find_channels(
-	const struct mappings *m, const struct client_key *keys, unsigned count, uint32_t *indices);
-void __wrap_mappings_find_channels(
-	const struct mappings *m, const struct client_key *keys, unsigned count, uint32_t *indices);
-void __real_mappings_find_peers(
-	const struct mappings *m, const struct peer_key *keys, unsigned count, uint32_t *indices);
-void __wrap_mappings_find_peers(
-	const struct mappings *m, const struct peer_key *keys, unsigned count, uint32_t *indices);
+void __real_mappings_find(const struct mappings *m, const struct mappings_wanted *wanted);
+void __wrap_mappings_find(const struct mappings *m, const struct mappings_wanted *wanted);
 
 // The bulk call, then the session lines: fetched together, and read as ours reads them.
 static void find_by_hash(const struct mappings *m, const struct rte_hash *hash, const void *keys,
@@ -115,26 +108,26 @@ static void find_by_hash(const struct mappings *m, const struct rte_hash *hash, 
 	}
 }
 
-void __wrap_mappings_find_channels(
-	const struct mappings *m, const struct client_key *keys, unsigned count, uint32_t *indices)
+void __wrap_mappings_find(const struct mappings *m, const struct mappings_wanted *w)
 {
-	if (look_up == LOOK_UP_OURS)
-		__real_mappings_find_channels(m, keys, count, indices);
-	else if (look_up == LOOK_UP_HASH)
-		find_by_hash(m, hash_channels, keys, sizeof(*keys), count, indices);
-	else
-		memcpy(indices, known[WORLD_CLIENT_TO_PEER], count * sizeof(*indices));
-}
-
-void __wrap_mappings_find_peers(
-	const struct mappings *m, const struct peer_key *keys, unsigned count, uint32_t *indices)
-{
-	if (look_up == LOOK_UP_OURS)
-		__real_mappings_find_peers(m, keys, count, indices);
-	else if (look_up == LOOK_UP_HASH)
-		find_by_hash(m, hash_peers, keys, sizeof(*keys), count, indices);
-	else
-		memcpy(indices, known[WORLD_PEER_TO_CLIENT], count * sizeof(*indices));
+	switch (look_up) {
+	case LOOK_UP_OURS:
+		__real_mappings_find(m, w);
+		return;
+	case LOOK_UP_HASH:
+		if (w->channel_count)
+			find_by_hash(m, hash_channels, w->channels, sizeof(*w->channels),
+				w->channel_count, w->channel_sessions);
+		if (w->peer_count)
+			find_by_hash(m, hash_peers, w->peers, sizeof(*w->peers), w->peer_count,
+				w->peer_sessions);
+		return;
+	default:
+		memcpy(w->channel_sessions, known[WORLD_CLIENT_TO_PEER],
+			w->channel_count * sizeof(*w->channel_sessions));
+		memcpy(w->peer_sessions, known[WORLD_PEER_TO_CLIENT],
+			w->peer_count * sizeof(*w->peer_sessions));
+	}
 }
 
 static struct rte_hash *open_hash(const char *name, uint32_t entries, uint32_t key)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ChannelData from a client to its peer (RFC 8656 12.6): the fast path. Keys of the burst, their
-// sessions (table/lookup.h), then each packet's rewrite. Owner worker.
+// ChannelData from a client to its peer (RFC 8656 12.6): the fast path. Sessions are
+// stage_look_up's. Owner worker.
 #include "dataplane/stage/relay.h"
 #include "dataplane/stage/relay_usual.h"
 #include "dataplane/stage/transmit.h"
-#include "dataplane/table/lookup.h"
 #include "lib/wire/channel_data.h"
 
 // What goes and what comes under the checksum: the channel's constant part, the lengths, and the
@@ -129,10 +128,8 @@ void stage_client_to_peer(struct pass *pass)
 	struct mappings *m = worker->mappings;
 	const struct pass_list *list = &pass->flow[PASS_CHANNEL_DATA];
 	const unsigned count = list->count;
-	uint32_t indices[BURST_MAX];
+	const uint32_t *indices = pass->session[PASS_CHANNEL_DATA];
 	struct relay_tally tally = {0};
-	mappings_find_channels(
-		m, (const struct client_key *)pass->key[PASS_CHANNEL_DATA], count, indices);
 	for (unsigned i = 0; i < count; i++) {
 		if (__builtin_expect(indices[i] != MAPPINGS_NONE, 1))
 			forward(pass, list->at[i], &m->sessions[indices[i]], &tally);

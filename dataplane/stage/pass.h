@@ -30,6 +30,7 @@ struct pass {
 	// keys, in the lists' order.
 	struct pass_list flow[PASS_FLOWS];
 	struct client_key key[PASS_FLOWS][BURST_MAX];
+	uint32_t session[PASS_FLOWS][BURST_MAX]; // stage_look_up's: index or MAPPINGS_NONE
 	bool handed; // by another worker: what is not ours now is nobody's
 	struct pass_list binding, send, punt, icmp;
 	bool checksums_whole;  // of the port
@@ -108,6 +109,8 @@ void stage_classify(struct pass *pass);
 void stage_classify_handed(struct pass *pass);
 void stage_binding_reply(struct pass *pass);
 void stage_punt(struct pass *pass);
+// The sessions of both flows; before the two stages that use them.
+void stage_look_up(struct pass *pass);
 void stage_client_to_peer(struct pass *pass);
 void stage_send_indication(struct pass *pass);
 void stage_peer_to_client(struct pass *pass, bool hand_off);

@@ -7,7 +7,6 @@
 #include "dataplane/stage/header_fields.h"
 #include "dataplane/stage/peer_side.h"
 #include "dataplane/stage/relay_usual.h"
-#include "dataplane/table/lookup.h"
 #include "lib/wire/channel_data.h"
 
 // From the received checksum to the outgoing one. goes, comes: sums of what differs.
@@ -227,10 +226,8 @@ void stage_peer_to_client(struct pass *pass, bool hand_off)
 {
 	struct worker *worker = pass->burst.worker;
 	const struct pass_list *list = &pass->flow[PASS_PEER];
-	uint32_t indices[BURST_MAX];
+	const uint32_t *indices = pass->session[PASS_PEER];
 	struct relay_tally tally = {0};
-	mappings_find_peers(worker->mappings, (const struct peer_key *)pass->key[PASS_PEER],
-		list->count, indices);
 	for (unsigned i = 0; i < list->count; i++)
 		forward(pass, list->at[i], indices[i], hand_off, &tally);
 	relay_count(worker, &tally, EVENT_relayed_to_client_packets, EVENT_relayed_to_client_bytes);

@@ -69,12 +69,10 @@ static inline void candidates_all(struct burst_lookup *l)
 }
 
 // A candidate with another key shares the signature only; then all of both buckets are compared.
-static inline __attribute__((always_inline)) void find_all(
-	struct burst_lookup *l, unsigned count, flow_table_match *match, uint32_t *indices)
+static inline __attribute__((always_inline)) void compare_all(
+	const struct burst_lookup *l, unsigned count, flow_table_match *match, uint32_t *indices)
 {
 	const struct session *sessions = l->m->sessions;
-	hash_all(l, count);
-	candidates_all(l);
 	unsigned next = 0;
 	uint32_t found = MAPPINGS_NONE;
 	for (unsigned i = 0; i < count; i++) {
@@ -91,22 +89,19 @@ static inline __attribute__((always_inline)) void find_all(
 	}
 }
 
-void mappings_find_channels(
-	const struct mappings *m, const struct client_key *keys, unsigned count, uint32_t *indices)
+void mappings_find(const struct mappings *m, const struct mappings_wanted *wanted)
 {
-	struct burst_lookup l;
-	l.m = m;
-	l.table = &m->by_channel;
-	l.keys = (const words_of_key *)keys;
-	find_all(&l, count, session_matches_channel, indices);
-}
-
-void mappings_find_peers(
-	const struct mappings *m, const struct peer_key *keys, unsigned count, uint32_t *indices)
-{
-	struct burst_lookup l;
-	l.m = m;
-	l.table = &m->by_peer;
-	l.keys = (const words_of_key *)keys;
-	find_all(&l, count, session_matches_peer, indices);
+	struct burst_lookup channels, peers;
+	channels.m = peers.m = m;
+	channels.table = &m->by_channel;
+	peers.table = &m->by_peer;
+	channels.keys = (const words_of_key *)wanted->channels;
+	peers.keys = (const words_of_key *)wanted->peers;
+	hash_all(&channels, wanted->channel_count);
+	hash_all(&peers, wanted->peer_count);
+	candidates_all(&channels);
+	candidates_all(&peers);
+	compare_all(&channels, wanted->channel_count, session_matches_channel,
+		wanted->channel_sessions);
+	compare_all(&peers, wanted->peer_count, session_matches_peer, wanted->peer_sessions);
 }
