@@ -294,7 +294,7 @@ static void warm_up(struct mapping_world *world, struct rte_mempool *pool)
 
 static void print_figures(const char *way, uint32_t mappings, const struct figures *f)
 {
-	printf("{\"way\":\"%s\",\"look_up\":\"%s\",\"mappings\":%u,\"cycles\":%.1f", way,
+	printf("{\"way\":\"%s\",\"table\":\"%s\",\"mappings\":%u,\"cycles\":%.1f", way,
 		look_up_names[look_up], mappings, f->cycles);
 	for (unsigned i = 0; i < STATS_STAGE_COUNT; i++)
 		if (f->stage[i] > 0)
