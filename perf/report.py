@@ -156,7 +156,7 @@ def table(results, targets):
 
 # ---- the plot ----
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 860, 200, 90, 24, 64
+WIDTH, LEFT, RIGHT, ROW, TOP = 940, 200, 170, 24, 64
 CURVE_HEIGHT = 260
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
@@ -249,7 +249,7 @@ def draw_curve(figure, left, right, top):
     for kind, quantile, points in series:
         wide = " wide" if quantile == "p99_us" else ""
         out.append(tag("polyline", class_=f"line {kind}{wide}", style="fill:none", points=" ".join(f"{x(p)},{y(v)}" for p, v in sorted(points.items()))))
-    out.append(tag("text", "of the loss-free rate; whole line p50, broken p99; blue ours, violet baseline", class_="soft", x=left, y=bottom + 36))
+    out.append(tag("text", "of the loss-free rate; p50 whole, p99 broken; ours blue, baseline violet", class_="soft", x=left, y=bottom + 36))
     return out
 
 
