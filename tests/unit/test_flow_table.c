@@ -159,9 +159,13 @@ static unsigned in_first_bucket(unsigned load)
 			here |= b->signature[slot] != 0 && b->index[slot] == at;
 		first += here;
 	}
+	unsigned room = 0;
+	for (uint32_t b = 0; b <= table.mask; b++)
+		room += bucket_match(table.buckets[b].signature, 0) != 0;
+	print_message("%.1f %% full: %.1f %% of the keys in their first bucket, %.1f %% of the "
+		      "buckets have room\n",
+		load / 10.0, 100.0 * first / want, 100.0 * room / (table.mask + 1));
 	flow_table_close(&table);
-	print_message("%.1f %% full: %.1f %% of the keys in their first bucket\n", load / 10.0,
-		100.0 * first / want);
 	return 100 * first / want;
 }
 
@@ -172,7 +176,9 @@ static void most_keys_take_one_line(void **state)
 	assert_in_range(in_first_bucket(500), 95, 100);
 	assert_in_range(in_first_bucket(750), 85, 100);
 	assert_in_range(in_first_bucket(900), 70, 95);
-	assert_in_range(in_first_bucket(968), 60, 90);
+	// Up to the last key, every time.
+	for (unsigned round = 0; round < 20; round++)
+		assert_in_range(in_first_bucket(968), 60, 90);
 }
 
 // Keys that an attacker has chosen to fall into one bucket under a seed it knows: under the random
