@@ -111,10 +111,13 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 unsigned command_execute(
 	struct worker *worker, struct command_lane *lane, uint64_t now, unsigned budget)
 {
-	struct command *commands[COMMAND_SLOTS];
+	if (rte_ring_empty(lane->to_worker))
+		return 0;
+	struct command *commands[COMMAND_SLOTS] = {NULL};
 	unsigned count = rte_ring_sc_dequeue_burst(lane->to_worker, (void **)commands,
 		budget < COMMAND_SLOTS ? budget : COMMAND_SLOTS, NULL);
 	for (unsigned i = 0; i < count; i++) {
+		assert(commands[i] != NULL); // nobody submits nothing
 		if (i + 1 < count)
 			rte_prefetch0(&commands[i + 1]->payload);
 		execute(worker, commands[i], now);

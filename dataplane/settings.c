@@ -123,14 +123,14 @@ static void tell_workers(struct dataplane *dataplane, uint64_t connection, uint3
 		.may_rest = settings->may_rest,
 	};
 	settings->pending = dataplane->worker_count;
-	for (uint16_t w = 0; w < dataplane->worker_count; w++) {
+	for (unsigned w = 0; w < dataplane->worker_count; w++) {
 		struct worker_machine *machine = dataplane->workers[w]->machine;
 		struct command *command = command_take(&machine->lane);
 		command->kind = COMMAND_SETTINGS;
 		command->type = API_SETTINGS;
 		command->id = request;
 		command->connection = connection;
-		command->worker = w;
+		command->worker = (uint16_t)w;
 		command->size = sizeof(payload);
 		memcpy(command->payload, &payload, sizeof(payload));
 		command_submit(&machine->lane, command);
