@@ -70,6 +70,13 @@ enum api_type {
 	API_GUARD_LIMITS_SET, // struct api_guard_limits; control role only
 	API_GUARD_RULES = 84, // stream of api_guard_rule; any role
 	API_GUARD_LIMITS,     // one api_guard_limits; any role
+	// the native protocol; control role only
+	API_LEASE_SET = 112,   // struct api_lease
+	API_LEASE_REMOVE,      // struct api_lease
+	API_HANDLES_INSTALL,   // struct api_handles_install; answer: struct api_handles_installed
+	API_NATIVE_DELIVER,    // struct api_native_deliver; answer: struct api_native_delivered
+	API_NATIVE_SETTINGS,   // struct api_native_settings
+	API_NATIVE_PUNT = 128, // event
 };
 
 struct api_header {
@@ -400,6 +407,112 @@ struct api_gauges {
 	uint32_t reserved;
 };
 static_assert(sizeof(struct api_gauges) == 88, "wire");
+
+// ---- the native protocol (lib/wire/README.md) ----
+//
+// Leases and handles are written by main and read by all workers; nobody but the dataplane keeps
+// them, so a restarted control plane needs no snapshot. No message gives back what was installed.
+
+// SET makes, renews or moves the lease of (address, device). issued: of the cookie that the message
+// showed, as API_NATIVE_PUNT told. 0; -ESTALE: an equal one on another transport address, or an
+// older one, than of the last change of this device; -EMLINK the address has 8 other devices;
+// -ENOSPC full; -EAGAIN above the rate of new leases; -EINVAL server address not ours, client at
+// one of our own; -ESHUTDOWN draining (renewals and moves go on). An equal one on the same
+// transport address changes nothing and is 0. REMOVE: 0, also when there is none; -ESTALE as above.
+// After it no cookie up to `issued` makes the lease again.
+struct api_lease {
+	uint8_t address[32];
+	uint8_t device[8];
+	struct net_endpoint client;
+	struct net_endpoint server; // listen address and port the client uses
+	uint32_t lifetime_ms;
+	uint32_t issued;
+};
+static_assert(sizeof(struct api_lease) == 96, "wire");
+
+// One end of a pair of handles. key: the path key.
+struct api_handle_end {
+	struct net_endpoint client;
+	struct net_endpoint server;
+	uint8_t key[16];
+};
+static_assert(sizeof(struct api_handle_end) == 64, "wire");
+
+// [0] caller, [1] callee. 0 and the handles. The open id of a live pair with the same two clients:
+// the same handles again; with others, or of a pair that was closed less than 30 s ago: -EEXIST.
+// -ENOSPC; -EINVAL as above; -ESHUTDOWN draining.
+struct api_handles_install {
+	uint8_t open_id[16];
+	struct api_handle_end end[2];
+	uint32_t lifetime_ms; // without a keepalive
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_handles_install) == 152, "wire");
+
+// As struct native_handle.
+struct api_handles_installed {
+	uint16_t generation[2];
+	uint32_t index[2];
+	uint32_t again; // 1: they were there
+};
+static_assert(sizeof(struct api_handles_installed) == 16, "wire");
+
+// A datagram of ours to all devices of an address. payload follows. Answer: to how many; -ENOENT
+// none.
+struct api_native_deliver {
+	uint8_t address[32];
+	uint16_t worker; // that sends it
+	uint16_t length;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_native_deliver) == 40, "wire");
+
+struct api_native_delivered {
+	uint32_t devices;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_native_delivered) == 8, "wire");
+
+enum {
+	API_NATIVE_SERVED = 1,       // without it, first bytes 4 to 6 are dropped
+	API_NATIVE_TELL_UNKNOWN = 2, // punt data for addresses without a lease
+};
+
+// What workers tell clients in CHALLENGE, and budgets. Sent with every connection and at each
+// change; answered once all workers go by it.
+struct api_native_settings {
+	uint32_t epoch, epoch_seconds;
+	uint32_t sender_bytes;  // per second and worker, of data by address from one source
+	uint32_t address_bytes; // per second and worker, of data for one address
+	uint32_t new_leases;    // per second
+	uint8_t difficulty;     // zero bits
+	uint8_t admission;      // enum native_admission
+	uint16_t flags;         // API_NATIVE_*
+};
+static_assert(sizeof(struct api_native_settings) == 24, "wire");
+
+enum {
+	API_NATIVE_PUNT_KNOWN = 1, // REGISTER: the device has a lease of the address
+	API_NATIVE_PUNT_HERE = 2,  // the source is a device of the address (of OPEN's caller, of
+				  // ACCEPT's callee, of REGISTER)
+	API_NATIVE_PUNT_UNKNOWN = 4, // data for an address without a lease
+};
+
+// A native message with a good cookie: REGISTER, OPEN, ACCEPT, or data for an address without a
+// lease. payload follows.
+struct api_native_punt {
+	struct net_endpoint source;
+	struct net_endpoint destination;
+	uint8_t cookie[12];    // a fresh one for the source
+	uint32_t issued;       // of the cookie that was shown
+	uint32_t remaining_ms; // of the lease of API_NATIVE_PUNT_KNOWN
+	uint16_t flags;        // API_NATIVE_PUNT_*
+	uint16_t worker;       // that received it
+	uint16_t port;
+	uint16_t length;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct api_native_punt) == 80, "wire");
 
 // ---- the guard ----
 
