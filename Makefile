@@ -35,12 +35,20 @@ pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
 DPDK_CFLAGS = $(filter-out -march=%,$(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk))) -DALLOW_EXPERIMENTAL_API
 DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk) -lrte_net_ring
 BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
-LIB_LIBS = -lgnutls -linih -lsodium -lz
-DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
+LIB_LIBS = $(BLAKE3_LIBS) -lgnutls -linih -lsodium -lz
+DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) $(BLAKE3_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
 CONTROLPLANE_LIBS = -luv -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
 RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
 
-lib_c := $(wildcard lib/*/*.c)
+# A packaged libblake3 rather than our own, where there is one (lib/crypto/blake3.h).
+blake3 := $(shell pkg-config --exists libblake3 2>/dev/null && echo packaged || echo own)
+ifeq ($(blake3),packaged)
+BLAKE3_CFLAGS = -DPACKAGED_BLAKE3 $(call pkg,cflags,blake3,libblake3)
+BLAKE3_LIBS = $(call pkg,libs,blake3,libblake3)
+CFLAGS += $(BLAKE3_CFLAGS)
+endif
+
+lib_c := $(filter-out lib/crypto/$(if $(filter own,$(blake3)),blake3_packaged,blake3).c,$(wildcard lib/*/*.c))
 dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) $(filter-out %.bpf.c,$(wildcard ebpf/*.c))
 relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
 controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
@@ -118,7 +126,13 @@ $(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_
 # ebpf/embed.c takes them in with .incbin, which no compiler lists as a dependency.
 $(OUT)/obj/ebpf/embed.o: $(bpf_objects)
 
-$(OUT)/obj/%.o: %.c
+# Objects made with one BLAKE3 do not fit those made with the other: this file changes when the choice does.
+.PHONY: always
+$(sort $(OUT)/blake3 build/blake3): always
+	@mkdir -p $(@D)
+	@echo $(blake3) | cmp -s - $@ || echo $(blake3) >$@
+
+$(OUT)/obj/%.o: %.c $(OUT)/blake3
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -168,11 +182,11 @@ build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 
 # ---- fuzzing: own objects, clang, libFuzzer ----
 
-FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
+FUZZ_FLAGS := $(BLAKE3_CFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 fuzz_object = $(patsubst %.c,build/fuzz/obj/%.o,$(1))
 build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 build/fuzz/obj/ebpf/embed.o: $(bpf_objects)
-build/fuzz/obj/%.o: %.c
+build/fuzz/obj/%.o: %.c build/blake3
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 

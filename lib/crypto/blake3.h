@@ -4,6 +4,9 @@
 // puzzles of a few dozen bytes, not files. Constant time in all contents; lengths and the mode
 // show.
 //
+// Where pkg-config finds a packaged libblake3, the Makefile defines PACKAGED_BLAKE3 and that
+// library does the work behind the same functions (blake3_packaged.c).
+//
 // A struct blake3 belongs to whoever made it and is used by one thread at a time. It holds the key
 // and the last bytes of the input: wipe it (blake3_wipe) when either is secret.
 #pragma once
@@ -14,6 +17,16 @@
 enum {
 	BLAKE3_KEY_LENGTH = 32,
 	BLAKE3_HASH_LENGTH = 32, // of the usual output; any other length is its prefix or goes on
+};
+
+#ifdef PACKAGED_BLAKE3
+#include <blake3.h>
+
+struct blake3 {
+	blake3_hasher hasher;
+};
+#else
+enum {
 	BLAKE3_BLOCK_LENGTH = 64,
 	BLAKE3_CHUNK_LENGTH = 1024,
 	BLAKE3_DEPTH_MAX = 54, // of the tree over 2^64 bytes
@@ -35,6 +48,7 @@ struct blake3 {
 	struct blake3_chunk chunk;
 	uint32_t stack[BLAKE3_DEPTH_MAX][8]; // whole subtrees, the largest first
 };
+#endif
 
 void blake3_begin(struct blake3 *state);
 void blake3_begin_keyed(struct blake3 *state, const uint8_t key[static BLAKE3_KEY_LENGTH]);
