@@ -4,8 +4,9 @@
 //
 // A parsed message borrows the datagram; every pointer in it has as many bytes as its comment says
 // and lies inside. A builder takes the same struct, writes at most `room` bytes and returns the
-// message's size, or 0 when it does not fit or a length in it is not allowed. Numbers are in host
-// order here. No state, any thread.
+// message's size, or 0 when it does not fit or a field in it is not allowed; `out` overlaps nothing
+// that the struct points to, and is not looked at after 0. Numbers are in host order here. No
+// state, any thread.
 #pragma once
 
 #include "lib/net/address.h"
@@ -40,8 +41,8 @@ enum {
 	NATIVE_TOKEN_SIZE = 68,
 	NATIVE_TOKEN_NONCE_SIZE = 32,
 	NATIVE_TOKEN_MAC_SIZE = 32,
-	NATIVE_SEALED_MAX = 900,
-	NATIVE_DEVICES_MAX = 8, // of an address
+	NATIVE_SEALED_MAX = 884, // makes the largest ACCEPT a message of NATIVE_MESSAGE_MAX
+	NATIVE_DEVICES_MAX = 8,  // of an address
 	NATIVE_HOPS_MAX = 8,
 
 	NATIVE_CONTROL_COOKIE_S = 30, // how old a cookie may be
@@ -192,6 +193,10 @@ struct native_handle {
 	uint32_t index;
 };
 
+// The 8 bytes of a handle, in data and in control alike.
+void native_handle_write(
+	uint8_t out[static NATIVE_HANDLE_SIZE], const struct native_handle *handle);
+
 struct native_keepalive {
 	const uint8_t *transaction;
 	const uint8_t *cookie;
@@ -309,8 +314,9 @@ struct native_unsupported {
 int native_unsupported_parse(const uint8_t *data, size_t size, struct native_unsupported *out);
 size_t native_unsupported_build(uint8_t *out, size_t room, const struct native_unsupported *in);
 
-// Data by address as a client sends it, and as a relay delivers it (cookie NULL). -EBADMSG: not
-// that, too short, zero is none, no hop left or too many; -EPROTONOSUPPORT: another version.
+// Data by address as a client sends it (1 to NATIVE_HOPS_MAX hops left), and as a relay delivers it
+// (one less, so 0 is allowed; cookie NULL). -EBADMSG: not that, too short, zero is none, hops out
+// of range; -EPROTONOSUPPORT: another version.
 struct native_by_address {
 	uint8_t hops;
 	const uint8_t *cookie;
