@@ -237,7 +237,9 @@ int dataplane_open(struct dataplane *dataplane, const struct config *config, con
 	if (getrandom(&dataplane->instance, sizeof(dataplane->instance), 0) !=
 			sizeof(dataplane->instance) ||
 		getrandom(dataplane->tag_key, sizeof(dataplane->tag_key), 0) !=
-			sizeof(dataplane->tag_key))
+			sizeof(dataplane->tag_key) ||
+		getrandom(dataplane->secret, sizeof(dataplane->secret), 0) !=
+			sizeof(dataplane->secret))
 		return -EIO;
 	int result = make_ports(dataplane, error);
 	if (result == 0) {
@@ -308,4 +310,5 @@ void dataplane_close(struct dataplane *dataplane)
 	guard_rules_free(dataplane->guard_rules);
 	rte_mempool_free(dataplane->pool);
 	explicit_bzero(dataplane->tag_key, sizeof(dataplane->tag_key));
+	explicit_bzero(dataplane->secret, sizeof(dataplane->secret));
 }

@@ -60,6 +60,7 @@ struct dataplane {
 
 	uint64_t instance;   // random per start
 	uint8_t tag_key[16]; // random per start: quota tags
+	uint8_t secret[32];  // random per start: the control plane's, kept for it
 	uint64_t started_ms;
 	bool hugepages;
 	struct drain drain; // main: rw

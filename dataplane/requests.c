@@ -130,6 +130,7 @@ static int hello(struct connection *connection, const struct api_frame *frame)
 	snprintf(out.program_version, sizeof(out.program_version), "%s", VERSION);
 	if (control) {
 		memcpy(out.tag_key, dataplane->tag_key, sizeof(out.tag_key));
+		memcpy(out.secret, dataplane->secret, sizeof(out.secret));
 		server->control = connection;
 		next_hops_mark(dataplane->next_hops);
 	}

@@ -115,8 +115,10 @@ struct api_hello_answer {
 	uint32_t draining;      // 0 or 1
 	uint32_t drain_left_ms; // UINT32_MAX: no deadline
 	char program_version[16];
+	uint8_t secret[32]; // random per start, for what the control plane seals and must be able
+			    // to open after a restart of its own; zero for observers
 };
-static_assert(sizeof(struct api_hello_answer) == 72, "wire");
+static_assert(sizeof(struct api_hello_answer) == 104, "wire");
 
 // Flags of an allocation, chosen by the control plane, given back in every punt's context; the
 // dataplane does not interpret them.
@@ -492,9 +494,9 @@ struct api_native_settings {
 static_assert(sizeof(struct api_native_settings) == 24, "wire");
 
 enum {
-	API_NATIVE_PUNT_KNOWN = 1, // REGISTER: the device has a lease of the address
-	API_NATIVE_PUNT_HERE = 2,  // the source is a device of the address (of OPEN's caller, of
-				  // ACCEPT's callee, of REGISTER)
+	API_NATIVE_PUNT_KNOWN = 1,   // REGISTER: the device has a lease of the address
+	API_NATIVE_PUNT_HERE = 2,    // the source is a device of the address (of OPEN's caller, of
+				     // ACCEPT's callee, of REGISTER)
 	API_NATIVE_PUNT_UNKNOWN = 4, // data for an address without a lease
 };
 

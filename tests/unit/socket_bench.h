@@ -42,6 +42,7 @@ static int bench_up_workers(void **state, unsigned workers)
 	bench->dataplane.instance = 0x1122334455667788;
 	bench->dataplane.started_ms = dataplane_now_ms();
 	memset(bench->dataplane.tag_key, 0xA7, sizeof(bench->dataplane.tag_key));
+	memset(bench->dataplane.secret, 0xA8, sizeof(bench->dataplane.secret));
 	bench->dataplane.guard_rules = guard_rules_create();
 	assert_non_null(bench->dataplane.guard_rules);
 	bench->dataplane.worker_count = workers;

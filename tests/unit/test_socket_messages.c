@@ -101,13 +101,14 @@ static int up(void **state)
 static void hello_tells_the_key_to_control_only(void **state)
 {
 	(void)state;
-	static const uint8_t zero[16];
+	static const uint8_t zero[32];
 	struct connection *control = connection_create(&bench->server, -1, true, true);
 	struct connection *observer = connection_create(&bench->server, -1, false, true);
 	struct api_hello_answer answer;
 	assert_int_equal(bench_hello(control, API_VERSION, API_ROLE_CONTROL), 0);
 	memcpy(&answer, bench_answer(control).payload, sizeof(answer));
 	assert_memory_equal(answer.tag_key, bench->dataplane.tag_key, 16);
+	assert_memory_equal(answer.secret, bench->dataplane.secret, 32);
 	assert_int_equal(answer.instance, bench->dataplane.instance);
 	assert_int_equal(answer.workers, 2);
 	assert_int_equal(answer.drain_left_ms, UINT32_MAX);
@@ -115,6 +116,7 @@ static void hello_tells_the_key_to_control_only(void **state)
 	assert_int_equal(bench_hello(observer, API_VERSION, API_ROLE_OBSERVER), 0);
 	memcpy(&answer, bench_answer(observer).payload, sizeof(answer));
 	assert_memory_equal(answer.tag_key, zero, 16);
+	assert_memory_equal(answer.secret, zero, 32);
 	assert_int_equal(marked, 1);
 }
 
