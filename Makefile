@@ -37,7 +37,7 @@ DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk) -lrte_net_ring
 BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
 LIB_LIBS = $(BLAKE3_LIBS) -lgnutls -linih -lsodium -lz
 DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) $(BLAKE3_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
-CONTROLPLANE_LIBS = -luv -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
+CONTROLPLANE_LIBS = -luv -llmdb -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
 RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
 
 # A packaged libblake3 rather than our own, where there is one (lib/crypto/blake3.h).
