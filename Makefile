@@ -55,6 +55,7 @@ controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wil
 bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
+secrets_c := $(wildcard tests/secrets/*.c)
 perf_c := $(wildcard perf/*.c)
 
 object = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -93,8 +94,9 @@ test: dependencies ## install, build and run every test; T=name runs one with fu
 unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
 	@tests/run --unit $(OUT)/tests $(T)
 
-.PHONY: test-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c))
+.PHONY: test-programs secrets-programs fuzz-programs perf-programs
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,secrets-programs)
+secrets-programs: $(patsubst tests/secrets/%.c,build/secrets/%,$(secrets_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
 
@@ -173,6 +175,11 @@ $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+
+# Run under valgrind, so only as they are shipped.
+build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(call wraps,tests/secrets/$*.c) -o $@ $^ $(LIB_LIBS)
 
 $(OUT)/obj/perf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 generator_o := $(patsubst %.c,build/obj/%.o,$(wildcard perf/generator/*.c perf/world/*.c))

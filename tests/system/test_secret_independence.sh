@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# No branch and no address in lib/crypto depends on a secret, in the code that the optimiser made of it: tests/secrets/crypto.c under
+# valgrind. What valgrind has to say is shown when something is wrong; the reports on the cases that leak on purpose are in it.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+program=build/secrets/crypto
+if ! command -v valgrind >/dev/null; then
+	echo "valgrind is not installed"
+	exit 77
+fi
+if [ ! -x $program ]; then
+	echo "$program is not built: make test-programs"
+	exit 1
+fi
+reports=$(mktemp)
+trap 'rm -f "$reports"' EXIT
+valgrind --quiet --error-limit=no --num-callers=20 --log-file="$reports" --suppressions=tests/secrets/libsodium.supp $program
+result=$?
+[ $result = 0 ] || [ $result = 77 ] || cat "$reports"
+exit $result
