@@ -20,6 +20,9 @@ struct next_hops;    // table/next_hops.h: shared, main writes
 struct client_index; // table/client_index.h: shared, client -> owner
 struct guard;        // stage/guard.h: this worker's budgets
 struct guard_rules;  // guard_rules.h: shared, main writes
+struct leases;       // table/leases.h: shared, main writes
+struct handles;      // table/handles.h: shared
+struct native_settings;
 
 enum {
 	WORKERS_MAX = 64,
@@ -47,7 +50,10 @@ struct worker {
 	struct next_hops *next_hops;
 	struct client_index *client_index; // shared; NULL: one worker
 	struct guard *guard;
-	struct guard_rules *guard_rules; // main: rw, workers: ro; NULL: none
+	struct guard_rules *guard_rules;      // main: rw, workers: ro; NULL: none
+	struct leases *leases;                // shared
+	struct handles *handles;              // shared
+	const struct native_settings *native; // worker: rw, main: rw before it runs
 	struct rte_mempool *pool;
 	struct stats stats;                   // worker: rw, main: ro
 	bool port_checksums_whole[PORTS_MAX]; // nobody behind it leaves UDP checksums to
@@ -67,6 +73,9 @@ void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned co
 // mbuf still holds the whole frame; headers describe it.
 void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
 	uint16_t port, const struct api_allocation_context *context);
+// The same of a native message. worker, port and length are filled in here.
+void worker_punt_native(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_native_punt *punt);
 // A whole frame to the kernel, by the port's exception TAP; dropped and counted when the port has
 // none.
 void worker_to_kernel(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port);
@@ -91,6 +100,10 @@ void pipeline_handed(struct worker *worker, struct rte_mbuf **mbufs, uint16_t co
 // Sends one datagram of ours (API_PACKET_SEND). 0 or -errno; never blocks.
 int pipeline_send(struct worker *worker, const struct api_packet_send *send, const uint8_t *payload,
 	uint64_t now);
+// Sends one datagram of ours to all devices of an address (API_NATIVE_DELIVER). How many, or
+// -errno; never blocks.
+int pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,
+	const uint8_t *payload, uint64_t now);
 // Retries packets held for unresolved neighbours and gives up on old ones. Bounded work; called
 // once per loop turn when something is held.
 void pipeline_held(struct worker *worker, uint64_t now);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Leases of the native protocol: which transport addresses an address (32 bytes,
+// lib/wire/README.md) is delivered to. One table for all workers.
+//
+// An entry is one device of one address, 128 bytes: the address in its first line, everything else
+// in its second, of which the sequence guards both. Entries of one address are a chain, newest
+// first; the index leads to its head:
+//
+//    hash of address -> two buckets of eight words -> head entry -> next device -> ...
+//    a word: 1 | tag (31) | entry (32), from the top; 0: free
+//
+// Occupancy. A word never moves while its address lives, so that readers cannot miss it: it lies in
+// its first bucket when that had fewer than LEASES_FIRST words, else in the emptier of its two.
+// There are at least two words for a lease, so that two full buckets are next to impossible
+// (tests/unit/test_leases.c fills tables and prints it); an address that meets them is refused as
+// if the table were full. Most readers find theirs in the first bucket. Buckets come from a hash
+// under a random key (keyed_hash.h), so chosen addresses fall like random ones; tags are compared
+// before lines, and the 32 bytes themselves decide.
+//
+// Concurrency. Main alone makes, changes and ends leases. A worker writes nothing but the next hop
+// that it has looked up (leases_hop_set), which routes' changes make rare; no packet writes. Who
+// writes an entry takes it by compare-and-swap of its sequence from even to odd, and gives it back
+// even. Readers copy a second line between two equal even readings of the sequence, compare the
+// first between the same two, and begin again when an entry is not (any more) what led to it. The
+// order of main's writes is what lets them notice: an entry is whole before a word or a neighbour
+// leads to it, and nothing leads to it before it is wiped. A reader gives up after LEASES_TRIES
+// (the writer has lost its core in the middle): that packet is dropped.
+//
+// Replays. Each device has the `issued` of the message that changed it last; nothing that is older
+// changes it. When a lease ends, by withdrawal or by its time, while a cookie of its last message
+// could still be shown, its entry stays as a tombstone until that has passed: `issued` and a keyed
+// hash of address and device, nothing else of it. Tombstones count as entries.
+//
+// Memory per lease: 128 entry, 16 to 32 index, 8.3 to 16.5 main's own index of devices, 4 deadline,
+// 4 free list: at most 185 bytes. All of it is taken at the start, locked, and kept out of dumps.
+#pragma once
+
+#include "dataplane/burst.h"
+#include "dataplane/table/flow_table.h"
+#include "dataplane/table/keyed_hash.h"
+#include "dataplane/table/mappings.h"
+#include "dataplane/table/ticks.h"
+#include "lib/wire/native.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEASES_NONE UINT32_MAX
+enum {
+	LEASES_SLOTS = 8, // words of a bucket
+	LEASES_FIRST = 6,
+	LEASES_TRIES = 64,
+	LEASES_MAX = 1 << 24,
+};
+
+// main: rw, workers: hop and hop_epoch rw, the rest ro; each by way of sequence.
+struct lease {
+	uint8_t address[NATIVE_ADDRESS_SIZE];
+	uint64_t mark; // keyed hash of address and device, while this is a lease or a tombstone
+	uint8_t reserved[24];
+
+	_Atomic uint32_t sequence;
+	uint32_t deadline; // tick; 0: no lease
+	uint8_t client[16];
+	uint16_t client_port;
+	uint8_t server; // as struct allocation's
+	uint8_t family; // enum net_family
+	uint16_t hop;
+	uint16_t reserved2;
+	uint32_t hop_epoch;
+	uint32_t issued;
+	uint32_t changed; // tick of the message that `issued` is of
+	uint32_t next;    // device of the address
+	uint8_t device[NATIVE_DEVICE_SIZE];
+	uint8_t reserved3[8];
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct lease) == 128, "two cache lines");
+static_assert(offsetof(struct lease, sequence) == 64, "the second line");
+
+struct leases {
+	// since start; main: ro, workers: ro
+	struct lease *entries;
+	_Atomic uint64_t *words; // main: rw, workers: ro
+	uint64_t mask;           // buckets - 1
+	struct keyed_hash_key key;
+	uint32_t capacity;
+	struct leases_main *main; // leases.c's own; main: rw
+	// main: rw, any: ro
+	_Atomic uint64_t used, tombstones;
+};
+
+// ---- for workers ----
+
+// A device as it was at one moment.
+struct lease_view {
+	uint8_t client[16]; // as struct allocation's
+	uint16_t client_port;
+	uint8_t server, family;
+	uint16_t hop; // next hop towards the client, NEXT_HOP_NONE: not looked up
+	uint32_t hop_epoch;
+	uint32_t deadline; // tick
+	uint32_t issued;
+	uint8_t device[NATIVE_DEVICE_SIZE];
+	uint32_t index, sequence; // leases_hop_set's
+};
+
+// The addresses of a burst, and where they were seen.
+struct lease_place {
+	uint64_t hash;
+	uint32_t word; // a word with its tag, or LEASES_NONE
+};
+struct leases_wanted {
+	unsigned count;
+	const uint8_t *addresses[BURST_MAX]; // NATIVE_ADDRESS_SIZE bytes each
+	struct lease_place places[BURST_MAX];
+};
+
+// Fills the places: hash and bucket of all, then the words and both lines of all, so that their
+// cache misses overlap. Any worker.
+void leases_prefetch(const struct leases *leases, struct leases_wanted *wanted);
+
+// The devices of an address whose time has not passed, 0 to NATIVE_DEVICES_MAX; -EAGAIN: gave up.
+// place: of leases_prefetch in the same burst. Any thread.
+int leases_devices(const struct leases *leases, const uint8_t address[static NATIVE_ADDRESS_SIZE],
+	const struct lease_place *place, uint32_t tick,
+	struct lease_view out[static NATIVE_DEVICES_MAX]);
+
+// The same of one address without a burst around it.
+int leases_look_up(const struct leases *leases, const uint8_t address[static NATIVE_ADDRESS_SIZE],
+	uint32_t tick, struct lease_view out[static NATIVE_DEVICES_MAX]);
+
+// Whether a device is at the place that a packet came from and talks to the same server of ours.
+// source: client_key_set(..., channel 0, server).
+static inline bool lease_is_at(const struct lease_view *view, const struct client_key *source)
+{
+	return mappings_words_equal(view->client, source->words) &&
+	       (view->client_port | (uint64_t)view->server << 32) == source->words[2];
+}
+
+// Keeps the next hop that was looked up for a view. Nothing happens when the entry has changed
+// since, or is being written. Any worker.
+void leases_hop_set(
+	struct leases *leases, const struct lease_view *view, uint16_t hop, uint32_t epoch);
+
+// ---- for main ----
+
+// Room for `capacity` (at most LEASES_MAX) devices and tombstones. NULL: no memory.
+struct leases *leases_create(uint32_t capacity, int socket);
+void leases_free(struct leases *leases); // wipes
+// New leases a second, from 1; at first 20,000.
+void leases_rate_set(struct leases *leases, uint32_t per_second);
+// API_LEASE_SET and API_LEASE_REMOVE: 0 or -errno as struct api_lease says. now: TSC.
+int leases_set(struct leases *leases, const struct node_addresses *addresses,
+	const struct api_lease *lease, bool draining, uint64_t now);
+int leases_remove(struct leases *leases, const struct api_lease *lease, uint64_t now);
+// Looks at up to `budget` entries and ends those whose time has come. Returns how many leases it
+// ended (tombstones aside).
+unsigned leases_expire(struct leases *leases, uint64_t now, unsigned budget);
+// Ends up to `budget` of all from *position on (at first 0), without tombstones; true when that was
+// the last.
+bool leases_end_some(struct leases *leases, uint32_t *position, unsigned budget);
