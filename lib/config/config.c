@@ -37,6 +37,16 @@ static void set_defaults(struct config *config)
 	config->guard.punts_with_allocation = 20000;
 	config->guard.punts_total = 50000;
 	config->guard.new_allocations = 20000;
+	config->registration.enabled = true;
+	config->registration.lease = 600;
+	config->registration.keepalive = 20;
+	config->registration.epoch = 3600;
+	config->registration.leases = 65536;
+	config->registration.handles = 65536;
+	config->registration.sender_bytes = 1024 * 1024;
+	config->registration.address_bytes = 4 * 1024 * 1024;
+	config->registration.new_leases = 20000;
+	config->registration.puzzle_above = 5000;
 }
 
 static int parse_text(const char *text, size_t length, const char *name, struct config **out,

@@ -61,6 +61,12 @@ enum config_auth {
 	CONFIG_AUTH_REST = 4,
 };
 
+enum config_admission {
+	CONFIG_ADMISSION_OPEN,
+	CONFIG_ADMISSION_POW,   // a puzzle, while many register
+	CONFIG_ADMISSION_TOKEN, // relayctl token
+};
+
 struct config_user {
 	char name[CONFIG_NAME_SIZE];
 	char password[CONFIG_SECRET_SIZE];
@@ -134,6 +140,21 @@ struct config {
 		unsigned punts_total; // requests without an allocation, of everybody, default 50000
 		unsigned new_allocations; // of each worker, default 20000
 	} guard;
+	// The native protocol, lib/wire/README.md.
+	struct {
+		bool enabled;                    // default yes
+		enum config_admission admission; // default open
+		unsigned lease;                  // seconds, the longest; 60-3600, default 600
+		unsigned keepalive;              // seconds, what clients are told; default 20
+		unsigned epoch;        // seconds, the same for all who use an address; default 3600
+		unsigned leases;       // at one time, default 65536
+		unsigned handles;      // at one time, even: a pair is two; default 65536
+		unsigned sender_bytes; // per second, of data by address from one source, default 1
+				       // MiB
+		unsigned address_bytes; // per second, of data for one address, default 4 MiB
+		unsigned new_leases;    // per second, default 20000
+		unsigned puzzle_above; // registrations per second that need no puzzle, default 5000
+	} registration;
 };
 
 enum { CONFIG_ERROR_SIZE = 512 };

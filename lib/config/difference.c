@@ -199,6 +199,20 @@ static const struct row rows[CONFIG_KEY_COUNT] = {
 		PART(guard.punts_with_allocation)},
 	[CONFIG_KEY_GUARD_PUNTS_TOTAL] = {AT_ONCE, walk_plain, PART(guard.punts_total)},
 	[CONFIG_KEY_GUARD_NEW_ALLOCATIONS] = {AT_ONCE, walk_plain, PART(guard.new_allocations)},
+	[CONFIG_KEY_REGISTRATION_ENABLED] = {AT_ONCE, walk_plain, PART(registration.enabled)},
+	[CONFIG_KEY_REGISTRATION_ADMISSION] = {AT_ONCE, walk_plain, PART(registration.admission)},
+	[CONFIG_KEY_REGISTRATION_LEASE] = {AT_ONCE, walk_plain, PART(registration.lease)},
+	[CONFIG_KEY_REGISTRATION_KEEPALIVE] = {AT_ONCE, walk_plain, PART(registration.keepalive)},
+	[CONFIG_KEY_REGISTRATION_EPOCH] = {CONTROLPLANE, walk_plain, PART(registration.epoch)},
+	[CONFIG_KEY_REGISTRATION_LEASES] = {DATAPLANE, walk_plain, PART(registration.leases)},
+	[CONFIG_KEY_REGISTRATION_HANDLES] = {DATAPLANE, walk_plain, PART(registration.handles)},
+	[CONFIG_KEY_REGISTRATION_SENDER_BYTES] = {AT_ONCE, walk_plain,
+		PART(registration.sender_bytes)},
+	[CONFIG_KEY_REGISTRATION_ADDRESS_BYTES] = {AT_ONCE, walk_plain,
+		PART(registration.address_bytes)},
+	[CONFIG_KEY_REGISTRATION_NEW_LEASES] = {AT_ONCE, walk_plain, PART(registration.new_leases)},
+	[CONFIG_KEY_REGISTRATION_PUZZLE_ABOVE] = {AT_ONCE, walk_plain,
+		PART(registration.puzzle_above)},
 };
 
 static const struct row *row_of(unsigned key)

@@ -47,6 +47,17 @@ enum config_key_id {
 	CONFIG_KEY_GUARD_PUNTS_WITH_ALLOCATION,
 	CONFIG_KEY_GUARD_PUNTS_TOTAL,
 	CONFIG_KEY_GUARD_NEW_ALLOCATIONS,
+	CONFIG_KEY_REGISTRATION_ENABLED,
+	CONFIG_KEY_REGISTRATION_ADMISSION,
+	CONFIG_KEY_REGISTRATION_LEASE,
+	CONFIG_KEY_REGISTRATION_KEEPALIVE,
+	CONFIG_KEY_REGISTRATION_EPOCH,
+	CONFIG_KEY_REGISTRATION_LEASES,
+	CONFIG_KEY_REGISTRATION_HANDLES,
+	CONFIG_KEY_REGISTRATION_SENDER_BYTES,
+	CONFIG_KEY_REGISTRATION_ADDRESS_BYTES,
+	CONFIG_KEY_REGISTRATION_NEW_LEASES,
+	CONFIG_KEY_REGISTRATION_PUZZLE_ABOVE,
 	CONFIG_KEY_COUNT,
 };
 
@@ -57,6 +68,7 @@ enum config_section_id {
 	CONFIG_SECTION_TURN,
 	CONFIG_SECTION_PEERS,
 	CONFIG_SECTION_GUARD,
+	CONFIG_SECTION_REGISTRATION,
 	CONFIG_SECTION_COUNT,
 };
 
@@ -94,6 +106,7 @@ extern const struct config_section config_section_address;
 extern const struct config_section config_section_turn;
 extern const struct config_section config_section_peers;
 extern const struct config_section config_section_guard;
+extern const struct config_section config_section_registration;
 
 // The sections in the order of enum config_section_id.
 const struct config_section *config_section_at(enum config_section_id id);

@@ -129,6 +129,17 @@ static void test_minimal_file_gets_documented_defaults(void **state)
 	assert_int_equal(c->guard.punts_with_allocation, 20000);
 	assert_int_equal(c->guard.punts_total, 50000);
 	assert_int_equal(c->guard.new_allocations, 20000);
+	assert_true(c->registration.enabled);
+	assert_int_equal(c->registration.admission, CONFIG_ADMISSION_OPEN);
+	assert_int_equal(c->registration.lease, 600);
+	assert_int_equal(c->registration.keepalive, 20);
+	assert_int_equal(c->registration.epoch, 3600);
+	assert_int_equal(c->registration.leases, 65536);
+	assert_int_equal(c->registration.handles, 65536);
+	assert_int_equal(c->registration.sender_bytes, 1048576);
+	assert_int_equal(c->registration.address_bytes, 4194304);
+	assert_int_equal(c->registration.new_leases, 20000);
+	assert_int_equal(c->registration.puzzle_above, 5000);
 	config_free(c);
 }
 
@@ -190,6 +201,18 @@ static void test_every_key_arrives(void **state)
 		      "punts-with-allocation = 200\n"
 		      "punts-total = 300\n"
 		      "new-allocations = 400\n"
+		      "[registration]\n"
+		      "enabled = no\n"
+		      "admission = token\n"
+		      "lease = 60\n"
+		      "keepalive = 600\n"
+		      "epoch = 2\n"
+		      "leases = 16777216\n"
+		      "handles = 2\n"
+		      "sender-bytes = 2048\n"
+		      "address-bytes = 1000000000\n"
+		      "new-leases = 1\n"
+		      "puzzle-above = 1\n"
 		      "[node]\n"
 		      "# a section may be opened again");
 
@@ -271,6 +294,17 @@ static void test_every_key_arrives(void **state)
 	assert_int_equal(c->guard.punts_with_allocation, 200);
 	assert_int_equal(c->guard.punts_total, 300);
 	assert_int_equal(c->guard.new_allocations, 400);
+	assert_false(c->registration.enabled);
+	assert_int_equal(c->registration.admission, CONFIG_ADMISSION_TOKEN);
+	assert_int_equal(c->registration.lease, 60);
+	assert_int_equal(c->registration.keepalive, 600);
+	assert_int_equal(c->registration.epoch, 2);
+	assert_int_equal(c->registration.leases, 16777216);
+	assert_int_equal(c->registration.handles, 2);
+	assert_int_equal(c->registration.sender_bytes, 2048);
+	assert_int_equal(c->registration.address_bytes, 1000000000);
+	assert_int_equal(c->registration.new_leases, 1);
+	assert_int_equal(c->registration.puzzle_above, 1);
 	config_free(c);
 }
 
@@ -499,6 +533,24 @@ static const struct mistake mistakes[] = {
 	{"[guard]\npunts-total = 1000000001\n", "2: [guard] punts-total: ", "from 1 to 1000000000"},
 	{"[guard]\nnew-allocations = 0\n", "2: [guard] new-allocations: ", "from 1 to 1000000000"},
 	{"[guard]\nrate = 1\n", "2: [guard] rate: ", "expected block, allow, reply-bytes, "},
+	// [registration]
+	{"[registration]\nenabled = true\n", "2: [registration] enabled: ", "expected yes or no"},
+	{"[registration]\nadmission = pin\n",
+		"2: [registration] admission: ", "expected open, pow or token"},
+	{"[registration]\nlease = 59\n", "2: [registration] lease: ", "from 60 to 3600"},
+	{"[registration]\nkeepalive = 0\n", "2: [registration] keepalive: ", "from 1 to 600"},
+	{"[registration]\nepoch = 1\n", "2: [registration] epoch: ", "from 2 to 86400"},
+	{"[registration]\nleases = 0\n", "2: [registration] leases: ", "from 1 to 16777216"},
+	{"[registration]\nhandles = 7\n", "2: [registration] handles: ", "7 is odd"},
+	{"[registration]\nhandles = 0\n", "2: [registration] handles: ", "from 2 to 16777216"},
+	{"[registration]\nsender-bytes = 2047\n",
+		"2: [registration] sender-bytes: ", "from 2048 to 1000000000"},
+	{"[registration]\naddress-bytes = 2047\n",
+		"2: [registration] address-bytes: ", "from 2048 to 1000000000"},
+	{"[registration]\nnew-leases = 0\n",
+		"2: [registration] new-leases: ", "from 1 to 1000000000"},
+	{"[registration]\npuzzle-above = 0\n",
+		"2: [registration] puzzle-above: ", "from 1 to 1000000000"},
 };
 
 static void assert_mistake(const char *text, const char *place, const char *contains)

@@ -65,6 +65,17 @@ static const struct change {
 	{"guard", "punts-with-allocation", "7", "8", 0},
 	{"guard", "punts-total", "7", "8", 0},
 	{"guard", "new-allocations", "7", "8", 0},
+	{"registration", "enabled", "yes", "no", 0},
+	{"registration", "admission", "open", "pow", 0},
+	{"registration", "lease", "60", "61", 0},
+	{"registration", "keepalive", "7", "8", 0},
+	{"registration", "epoch", "2", "3", CONFIG_RESTART_CONTROLPLANE},
+	{"registration", "leases", "7", "8", CONFIG_RESTART_DATAPLANE},
+	{"registration", "handles", "6", "8", CONFIG_RESTART_DATAPLANE},
+	{"registration", "sender-bytes", "3000", "3001", 0},
+	{"registration", "address-bytes", "3000", "3001", 0},
+	{"registration", "new-leases", "7", "8", 0},
+	{"registration", "puzzle-above", "7", "8", 0},
 };
 enum { CHANGES = sizeof(changes) / sizeof(changes[0]) };
 
@@ -136,8 +147,9 @@ static void test_every_member_belongs_to_one_key(void **state)
 	SECTION(turn);
 	SECTION(peers);
 	SECTION(guard);
+	SECTION(registration);
 	// Less than the alignment between any two of them: none is missing above.
-	assert_true(sizeof(*config) - sections < 6 * _Alignof(struct config));
+	assert_true(sizeof(*config) - sections < 7 * _Alignof(struct config));
 	const uint8_t *bytes = (const uint8_t *)config;
 	for (size_t offset = 0; offset < sizeof(*config); offset++) {
 		unsigned owners = 0;
