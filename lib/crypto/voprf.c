@@ -103,9 +103,11 @@ static void hash_output(struct voprf_output *output, const void *input, size_t i
 
 // ---- decoding ----
 
+// libsodium 1.0.18 ignores the top bit, which an encoding must not have (RFC 9496 section 4.3.1).
 static bool element_valid(const uint8_t element[static VOPRF_ELEMENT_SIZE])
 {
-	return crypto_core_ristretto255_is_valid_point(element) == 1 &&
+	return element[VOPRF_ELEMENT_SIZE - 1] < 0x80 &&
+	       crypto_core_ristretto255_is_valid_point(element) == 1 &&
 	       !sodium_is_zero(element, VOPRF_ELEMENT_SIZE);
 }
 

@@ -251,6 +251,9 @@ static const char *const bad_elements[] = {
 	"00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 	"f3ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	// With the top bit: the generator and the identity, to who ignores it.
+	"e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2df6",
+	"0000000000000000000000000000000000000000000000000000000000000080",
 	// Negative.
 	"0100000000000000000000000000000000000000000000000000000000000000",
 	"01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
