@@ -17,6 +17,7 @@
 //   the relay's. Without a second address all three are unknown attributes: 420, as RFC 5780 6.1.
 // USERNAME, MESSAGE-INTEGRITY and the other credentials are known and not looked at: Binding needs
 // none (RFC 8489 9 leaves it to the server). Owner worker.
+#include "dataplane/stage/answer.h"
 #include "dataplane/stage/binding_bare.h"
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
@@ -130,7 +131,6 @@ static void answer(struct pass *pass, unsigned at, const struct binding_request 
 {
 	struct worker *worker = pass->burst.worker;
 	const struct node_addresses *addresses = worker->addresses;
-	struct rte_mbuf *mbuf = pass->burst.mbufs[at];
 	const struct headers *h = &pass->burst.headers[at];
 	unsigned own = pass->own[at];
 	struct net_endpoint source = {.port = h->source_port};
@@ -165,29 +165,8 @@ static void answer(struct pass *pass, unsigned at, const struct binding_request 
 		.ttl = DATAGRAM_TTL,
 		.identification = relay_identification(worker->mappings),
 	};
-	uint8_t *frame = pass_frame(pass, at);
-	uint8_t ethernet[HEADERS_ETHERNET_LENGTH + 2 * HEADERS_VLAN_LENGTH];
-	unsigned ethernet_length = h->l3_offset;
-	memcpy(ethernet, frame + 6, 6);
-	memcpy(ethernet + 6, frame, 6);
-	memcpy(ethernet + 12, frame + 12, ethernet_length - 12);
-	datagram_cut(mbuf, h->payload_offset, 0);
-	uint8_t *payload = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)length);
-	if (payload == NULL) {
-		worker_drop(worker, mbuf, DROP_no_mbuf);
-		return;
-	}
-	memcpy(payload, reply, length);
-	uint8_t *p = datagram_wrap(mbuf, &out, DATAGRAM_COMPUTE)
-			     ? (uint8_t *)rte_pktmbuf_prepend(mbuf, (uint16_t)ethernet_length)
-			     : NULL;
-	if (p == NULL) {
-		worker_drop(worker, mbuf, DROP_no_mbuf);
-		return;
-	}
-	memcpy(p, ethernet, ethernet_length);
-	worker->stats.event[r->error ? EVENT_binding_errors : EVENT_binding_replies]++;
-	pass_send(pass, mbuf, pass->burst.port);
+	if (answer_send(pass, at, &out, reply, (unsigned)length))
+		worker->stats.event[r->error ? EVENT_binding_errors : EVENT_binding_replies]++;
 }
 
 void stage_binding_reply(struct pass *pass)
