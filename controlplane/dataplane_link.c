@@ -120,6 +120,14 @@ static void session_punt(void *context, const struct api_punt *punt, const uint8
 	link->events.punt(link->events.context, punt, payload);
 }
 
+static void session_native_punt(
+	void *context, const struct api_native_punt *punt, const uint8_t *payload)
+{
+	struct dataplane_link *link = context;
+	if (link->events.native_punt)
+		link->events.native_punt(link->events.context, punt, payload);
+}
+
 static void session_expired(void *context, const struct api_expired *expired)
 {
 	struct dataplane_link *link = context;
@@ -306,6 +314,7 @@ int dataplane_link_open(uv_loop_t *loop, const char *path,
 		.connected = session_connected,
 		.refused = session_refused,
 		.punt = session_punt,
+		.native_punt = session_native_punt,
 		.expired = session_expired,
 		.neighbour_wanted = session_neighbour_wanted,
 		.resync = session_resync,

@@ -22,6 +22,9 @@ struct dataplane_link_events {
 	// After up. Called behind the -ENOTCONN answers.
 	void (*down)(void *context);
 	void (*punt)(void *context, const struct api_punt *punt, const uint8_t *payload);
+	// NULL: they are not taken.
+	void (*native_punt)(
+		void *context, const struct api_native_punt *punt, const uint8_t *payload);
 	void (*expired)(void *context, const struct api_expired *expired);
 	void (*neighbour_wanted)(void *context, const struct api_neighbour_wanted *wanted);
 	void (*resync)(void *context);

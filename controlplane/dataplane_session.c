@@ -253,6 +253,10 @@ static uint32_t single_answer_size(uint32_t type)
 		return sizeof(struct api_gauges);
 	case API_GUARD_LIMITS:
 		return sizeof(struct api_guard_limits);
+	case API_HANDLES_INSTALL:
+		return sizeof(struct api_handles_installed);
+	case API_NATIVE_DELIVER:
+		return sizeof(struct api_native_delivered);
 	default:
 		return 0;
 	}
@@ -354,6 +358,13 @@ static int receive_event(struct dataplane_session *session, const struct api_fra
 		if (frame->size < sizeof(*punt) || frame->size != sizeof(*punt) + punt->length)
 			return -EBADMSG;
 		events->punt(events->context, punt, session->scratch + sizeof(*punt));
+		return 0;
+	}
+	case API_NATIVE_PUNT: {
+		const struct api_native_punt *punt = payload;
+		if (frame->size < sizeof(*punt) || frame->size != sizeof(*punt) + punt->length)
+			return -EBADMSG;
+		events->native_punt(events->context, punt, session->scratch + sizeof(*punt));
 		return 0;
 	}
 	case API_EXPIRED:

@@ -39,6 +39,8 @@ struct dataplane_events {
 	// It refused: -EBUSY while an earlier control plane is connected, -EPROTO another version.
 	void (*refused)(void *context, int error);
 	void (*punt)(void *context, const struct api_punt *punt, const uint8_t *payload);
+	void (*native_punt)(
+		void *context, const struct api_native_punt *punt, const uint8_t *payload);
 	void (*expired)(void *context, const struct api_expired *expired);
 	void (*neighbour_wanted)(void *context, const struct api_neighbour_wanted *wanted);
 	void (*resync)(void *context);

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 enum {
-	API_VERSION = 1,
+	API_VERSION = 2,
 	API_DATAGRAM_MAX = 65536,
 	API_PAYLOAD_MAX = 16384,
 	API_PERMISSIONS_MAX = 32,
@@ -407,8 +407,10 @@ struct api_gauges {
 	uint32_t draining, drain_left_ms;
 	uint32_t hugepages; // 1: in use
 	uint32_t reserved;
+	uint64_t leases, leases_max;   // of the native protocol: devices of addresses
+	uint64_t handles, handles_max; // ends of pairs
 };
-static_assert(sizeof(struct api_gauges) == 88, "wire");
+static_assert(sizeof(struct api_gauges) == 120, "wire");
 
 // ---- the native protocol (lib/wire/README.md) ----
 //
@@ -440,9 +442,10 @@ struct api_handle_end {
 };
 static_assert(sizeof(struct api_handle_end) == 64, "wire");
 
-// [0] caller, [1] callee. 0 and the handles. The open id of a live pair with the same two clients:
-// the same handles again; with others, or of a pair that was closed less than 30 s ago: -EEXIST.
-// -ENOSPC; -EINVAL as above; -ESHUTDOWN draining.
+// [0] caller, [1] callee. 0 and the handles. The open id of a live pair with the same two path
+// keys: the same handles again, wherever its clients are by now; with others, or of a pair that was
+// closed less than 30 s ago: -EEXIST. -ENOSPC; -EINVAL as above, or no lifetime; -ESHUTDOWN
+// draining.
 struct api_handles_install {
 	uint8_t open_id[16];
 	struct api_handle_end end[2];

@@ -61,6 +61,15 @@ static void punt(void *context, const struct api_punt *message, const uint8_t *p
 		dataplane_session_end(session);
 }
 
+static void native_punt(
+	void *context, const struct api_native_punt *message, const uint8_t *payload)
+{
+	(void)context;
+	touch(payload, message->length);
+	if (message->length == 78)
+		dataplane_session_end(session);
+}
+
 static void expired(void *context, const struct api_expired *message)
 {
 	(void)context;
@@ -80,11 +89,14 @@ static void resync(void *context)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum api_type types[] = {API_SNAPSHOT, API_PORTS, API_GAUGES, API_COUNTERS,
-		API_ALLOCATION_INSTALL, API_DRAIN, API_WORKERS, API_ROUTE_SET, API_STEERING};
+	static const enum api_type types[16] = {API_SNAPSHOT, API_PORTS, API_GAUGES, API_COUNTERS,
+		API_ALLOCATION_INSTALL, API_DRAIN, API_WORKERS, API_ROUTE_SET, API_STEERING,
+		API_LEASE_SET, API_LEASE_REMOVE, API_HANDLES_INSTALL, API_NATIVE_DELIVER,
+		API_NATIVE_SETTINGS, API_GUARD_LIMITS, API_CONFIG_KEYS};
 	const struct dataplane_events events = {.connected = connected,
 		.refused = refused,
 		.punt = punt,
+		.native_punt = native_punt,
 		.expired = expired,
 		.neighbour_wanted = neighbour_wanted,
 		.resync = resync};
@@ -106,8 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			*mine = true;
 			open_requests++;
 			uint8_t payload[300] = {0};
-			if (dataplane_session_request(session, types[what % 8], payload, what,
-				    what & 8, answered, mine)) {
+			if (dataplane_session_request(session, types[(what & 7) | (what & 32) >> 2],
+				    payload, what, what & 8, answered, mine)) {
 				made++;
 			} else {
 				*mine = false;

@@ -66,7 +66,7 @@ class Dataplane:
     def take(self, id, type, data):
         if type == 1:
             self.fresh = set()
-            self.answer(id, type, struct.pack("<IIIIQQ16sII16s32x", 1, 1, len(self.interfaces), 1000,
+            self.answer(id, type, struct.pack("<IIIIQQ16sII16s32x", 2, 1, len(self.interfaces), 1000,
                         self.instance, 1000, b"k" * 16, self.draining, 0xFFFFFFFF, b"fake"))
         elif type == SNAPSHOT:
             self.snapshots += 1
@@ -85,7 +85,7 @@ class Dataplane:
         elif type in (WORKERS, STEERING):
             self.answer(id, type)
         elif type == GAUGES:
-            self.answer(id, type, struct.pack("<9QIIII", 1000, *[0] * 8, self.draining,
+            self.answer(id, type, struct.pack("<9QIIII32x", 1000, *[0] * 8, self.draining,
                         0xFFFFFFFF, 0, 0))
         elif type in NAMES:
             self.routing(NAMES[type], data)

@@ -44,8 +44,9 @@ def connected(path):
     return sock
 
 
-def hello(path, role=ROLE_OBSERVER, version=1):
-    return HEADER.pack(1, HELLO, 8) + (struct.pack("<II", version, role) if path == DATAPLANE else struct.pack("<II", version, 0))
+def hello(path, role=ROLE_OBSERVER, version=None):
+    own, other = (2, role) if path == DATAPLANE else (1, 0)
+    return HEADER.pack(1, HELLO, 8) + struct.pack("<II", own if version is None else version, other)
 
 
 def greeted(path, **how):
@@ -97,13 +98,13 @@ def _():
     sock = connected(DATAPLANE)
     sock.send(hello(DATAPLANE, role=ROLE_CONTROL))
     refused(sock, "second control role")
-    for kind in (*range(16, 24), *range(32, 39)):
+    for kind in (*range(16, 24), *range(32, 39), *range(112, 117)):
         sock = greeted(DATAPLANE)
         offer(sock, HEADER.pack(2, kind, 0))
         refused(sock, f"observer's request {kind} without payload")
         sock = greeted(DATAPLANE)
         size = {16: 144, 17: 16, 18: 16, 19: 16, 20: 48, 21: 56, 22: 0, 23: 8, 32: 32, 33: 8, 34: 224, 35: 224,
-                36: 32, 37: 32, 38: 0}[kind]
+                36: 32, 37: 32, 38: 0, 112: 96, 113: 96, 114: 152, 115: 40, 116: 24}[kind]
         offer(sock, HEADER.pack(2, kind, size) + bytes(size))
         refused(sock, f"observer's request {kind}")
     served()

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 struct seen {
-	unsigned ups, downs, refusals, punts, expiries, wanted, resyncs, rooms;
+	unsigned ups, downs, refusals, punts, native_punts, expiries, wanted, resyncs, rooms;
 	int refusal;
 	uint64_t instance;
 	uint8_t punt_last_byte;
@@ -74,6 +74,15 @@ static void seen_punt(void *context, const struct api_punt *punt, const uint8_t 
 {
 	struct seen *seen = context;
 	seen->punts++;
+	seen->punt_last_byte = punt->length ? payload[punt->length - 1] : 0;
+}
+
+static void seen_native_punt(
+	void *context, const struct api_native_punt *punt, const uint8_t *payload)
+{
+	struct seen *seen = context;
+	seen->native_punts++;
+	assert_int_equal(punt->issued, 77);
 	seen->punt_last_byte = punt->length ? payload[punt->length - 1] : 0;
 }
 
@@ -151,6 +160,7 @@ static int session_set_up_greeting(void **state)
 		.connected = seen_up,
 		.refused = seen_refused,
 		.punt = seen_punt,
+		.native_punt = seen_native_punt,
 		.expired = seen_expired,
 		.neighbour_wanted = seen_wanted,
 		.resync = seen_resync};
@@ -312,6 +322,38 @@ static void test_events(void **state)
 	assert_int_equal(bench->seen.expired_id, 99);
 	assert_int_equal(bench->seen.wanted, 1);
 	assert_int_equal(bench->seen.resyncs, 1);
+	struct {
+		struct api_native_punt punt;
+		uint8_t payload[48];
+	} native = {.punt.length = 45, .punt.issued = 77, .payload[44] = 0x5B};
+	add(empty(), 0, API_NATIVE_PUNT, &native, sizeof(native.punt) + 45);
+	assert_int_equal(receive(bench, &datagram), 0);
+	assert_int_equal(bench->seen.native_punts, 1);
+	assert_int_equal(bench->seen.punt_last_byte, 0x5B);
+}
+
+// An answer counts only with the payload of its type.
+static void test_answers_of_the_native_protocol(void **state)
+{
+	struct bench *bench = *state;
+	struct answers installed = {0}, delivered = {0}, set = {0};
+	uint8_t bytes[64] = {0};
+	uint32_t install = ask(bench, API_HANDLES_INSTALL, &installed);
+	uint32_t deliver = ask(bench, API_NATIVE_DELIVER, &delivered);
+	uint32_t lease = ask(bench, API_LEASE_SET, &set);
+	assert_int_equal(
+		receive(bench, add(empty(), install, API_HANDLES_INSTALL, bytes, 12)), -EBADMSG);
+	assert_int_equal(
+		receive(bench, add(empty(), deliver, API_NATIVE_DELIVER, NULL, 0)), -EBADMSG);
+	assert_int_equal(receive(bench, add(empty(), lease, API_LEASE_SET, bytes, 4)), -EBADMSG);
+	assert_int_equal(installed.ends + delivered.ends + set.ends, 0);
+	add(empty(), install, API_HANDLES_INSTALL, bytes, sizeof(struct api_handles_installed));
+	add(&datagram, deliver, API_NATIVE_DELIVER, bytes, sizeof(struct api_native_delivered));
+	add_result(&datagram, lease, API_LEASE_SET, -ESTALE);
+	assert_int_equal(receive(bench, &datagram), 0);
+	assert_int_equal(installed.ends + delivered.ends, 2);
+	assert_int_equal(installed.result, 0);
+	assert_int_equal(set.result, -ESTALE);
 }
 
 static void test_bad_messages(void **state)
@@ -320,6 +362,7 @@ static void test_bad_messages(void **state)
 	struct answers answers = {0};
 	uint8_t bytes[256] = {0};
 	struct api_punt punt = {.length = 4};
+	struct api_native_punt native = {.length = 4};
 	uint32_t ports = ask(bench, API_PORTS, &answers);
 	uint32_t gauges = ask(bench, API_GAUGES, &answers);
 	uint32_t drain = ask(bench, API_DRAIN, &answers);
@@ -336,6 +379,8 @@ static void test_bad_messages(void **state)
 		{drain, API_DRAIN, 4, bytes}, // a payload where none belongs
 		{0, API_PUNT, sizeof(punt) - 4, &punt},
 		{0, API_PUNT, sizeof(punt), &punt}, // its four bytes are missing
+		{0, API_NATIVE_PUNT, sizeof(native) - 4, &native},
+		{0, API_NATIVE_PUNT, sizeof(native), &native},
 		{0, API_EXPIRED, 8, bytes},
 		{0, API_NEIGHBOUR_WANTED, 28, bytes},
 		{0, API_RESYNC, 4, bytes},
@@ -356,6 +401,7 @@ static void test_bad_messages(void **state)
 	assert_int_equal(receive(bench, &datagram), -EBADMSG);
 	assert_int_equal(answers.ends, 0);
 	assert_int_equal(bench->seen.punts + bench->seen.expiries + bench->seen.resyncs, 0);
+	assert_int_equal(bench->seen.native_punts, 0);
 	// What the requests were made for is told when the owner ends the connection.
 	dataplane_session_end(bench->session);
 	assert_int_equal(answers.ends, 3);
@@ -518,6 +564,7 @@ static int link_set_up(void **state)
 		.up = seen_up,
 		.down = seen_down,
 		.punt = seen_punt,
+		.native_punt = seen_native_punt,
 		.expired = seen_expired,
 		.neighbour_wanted = seen_wanted,
 		.resync = seen_resync,
@@ -748,6 +795,7 @@ int main(void)
 		SESSION(test_stream_in_parts),
 		SESSION(test_errors_end_requests),
 		SESSION(test_events),
+		SESSION(test_answers_of_the_native_protocol),
 		SESSION(test_bad_messages),
 		SESSION(test_never_answers),
 		SESSION(test_many_installs_in_few_sends),
