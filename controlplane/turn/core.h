@@ -4,7 +4,7 @@
 #pragma once
 
 #include "controlplane/turn/authentication.h"
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 #include "controlplane/turn/peer_rules.h"
 #include "controlplane/turn/quota.h"
 #include "controlplane/turn/relay_pool.h"

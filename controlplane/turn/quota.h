@@ -4,7 +4,7 @@
 // dataplane: one is given back only when the dataplane said that the allocation is gone.
 #pragma once
 
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 
 #include <stdbool.h>
 #include <stdint.h>

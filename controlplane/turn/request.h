@@ -7,7 +7,7 @@
 #pragma once
 
 #include "controlplane/turn/authentication.h"
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 #include "dataplane/api/messages.h"
 #include "lib/wire/stun.h"
 #include "lib/wire/stun_integrity.h"

@@ -4,7 +4,7 @@
 // could hold every port of the range by allocating and deleting. Nothing of a client is kept.
 #pragma once
 
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
 // behaves as a plain array would.
 #include "tests/unit/turn_desk.h"
 
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 #include "controlplane/turn/quota.h"
 #include "controlplane/turn/relay_pool.h"
 #include "controlplane/turn/reservations.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Open addressing with linear probing; removal shifts the run back, so there are no tombstones and
 // a table that filled and drained is as good as new.
-#include "controlplane/turn/id_table.h"
+#include "controlplane/id_table.h"
 
 #include <assert.h>
 #include <sodium.h>
