@@ -218,6 +218,8 @@ static int start(void)
 			what, config->node.run);
 	else if (rc)
 		say("cannot open %s ([node] run = %s): %s", what, config->node.run, strerror(-rc));
+	if (!rc && program.node.key_trouble[0] && config->registration.enabled)
+		say("serving TURN only, no registrations: %s", program.node.key_trouble);
 	return rc;
 }
 

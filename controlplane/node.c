@@ -193,6 +193,7 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 	struct node *node = context;
 	bool restarted = node->was_connected && node->hello.instance != hello->instance;
 	node->hello = *hello;
+	sodium_memzero(node->hello.secret, sizeof(node->hello.secret)); // native_connected's
 	node->was_connected = true;
 	node->draining = hello->draining;
 	node->snapshot_done = node->routing_done = false;
@@ -259,6 +260,9 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct node *node = timer->data;
 	uint64_t wait = turn_core_tick(node->core, now_ms());
+	uint64_t native = native_tick(node);
+	if (native < wait)
+		wait = native;
 	if (wait < 1)
 		wait = 1;
 	uv_timer_start(&node->tick, on_tick, wait < TICK_LAST_MS ? wait : TICK_LAST_MS, 0);
@@ -290,6 +294,7 @@ static int open_link(struct node *node)
 		.up = link_is_up,
 		.down = link_is_down,
 		.punt = link_punt,
+		.native_punt = native_punt,
 		.expired = link_expired,
 		.neighbour_wanted = link_neighbour_wanted,
 		.resync = link_resync,
@@ -315,6 +320,7 @@ int node_start(struct node *node, uv_loop_t *loop, const char **what)
 		const char *what;
 	} steps[] = {
 		{open_core, "the TURN core"},
+		{native_open, "the registration core"},
 		{open_routes, "the kernel's routing (netlink)"},
 		{open_admin, "control.sock"},
 		{open_link, "the link to the dataplane"},
@@ -348,6 +354,7 @@ void node_stop(struct node *node)
 void node_free(struct node *node)
 {
 	turn_core_free(node->core);
+	native_free(node);
 	config_free(node->config);
 	guard_free_copy(node);
 	sodium_memzero(node, sizeof(*node));
@@ -386,6 +393,7 @@ void node_drained(struct node *node, bool on)
 {
 	node->draining = on;
 	turn_core_drain(node->core, on);
+	registration_core_drain(node->registration, on);
 }
 
 const char *node_trouble(const struct node *node)

@@ -9,6 +9,8 @@
 #include "controlplane/dataplane_link.h"
 #include "controlplane/reload.h"
 #include "controlplane/guard.h"
+#include "controlplane/native.h"
+#include "controlplane/node_key.h"
 #include "controlplane/routes.h"
 #include "controlplane/turn/turn.h"
 
@@ -29,6 +31,7 @@ struct node {
 
 	struct dataplane_link *link;
 	struct turn_core *core;
+	struct registration_core *registration;
 	struct routes *routes;
 	struct admin_server *admin;
 	uv_timer_t tick;
@@ -44,6 +47,9 @@ struct node {
 	bool draining;
 	char ports[CONFIG_PORTS_MAX][ROUTES_NAME_SIZE];
 	size_t port_count;
+
+	uint8_t relay_key[32];                // public; zero without one
+	char key_trouble[NODE_KEY_TEXT_SIZE]; // why there is none; empty: there is
 
 	struct guard_copy guard;
 

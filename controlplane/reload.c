@@ -129,6 +129,7 @@ static void commit(struct node *node)
 	reload->change = NULL;
 	reload->next = before; // freed by end
 	guard_reconfigure(node, before, node->config);
+	native_reconfigure(node);
 	end(node);
 }
 

@@ -50,9 +50,9 @@ expect_exit 2 "usage: relay-controlplane"
 expect_exit 2 "usage: relay-controlplane" --nonsense
 expect_exit 2 "usage: relay-controlplane" -c "$DIR/relay.conf" more
 expect_exit 1 "$DIR/relay.conf" -c "$DIR/relay.conf"
-printf '[node]\nrun = %s/run\n[dataplane]\nport = af_xdp:r0\n[address]\nlisten = 10.9.0.1\n[turn]\nauth = open\n' "$DIR" >"$DIR/relay.conf"
+printf '[node]\nrun = %s/run\nstate = %s/node\n[dataplane]\nport = af_xdp:r0\n[address]\nlisten = 10.9.0.1\n[turn]\nauth = open\n' "$DIR" "$DIR" >"$DIR/relay.conf"
 { cat "$DIR/relay.conf"; echo "colour = blue"; } >"$DIR/wrong.conf"
-expect_exit 1 "wrong.conf:9:.*colour" -c "$DIR/wrong.conf"
+expect_exit 1 "wrong.conf:10:.*colour" -c "$DIR/wrong.conf"
 
 # Something that listens for what a service manager is told.
 cat >"$DIR/notify.py" <<'EOF'
@@ -81,6 +81,11 @@ notified "STATUS=waiting for the dataplane: relay-dataplane is not running" || f
 { "$BIN/relayctl" -s "$DIR/run/control.sock" status 2>&1 || true; } | grep -q "relay-dataplane is not running" ||
 	fail "relayctl status does not say what is missing"
 echo "ok: relayctl is answered without a dataplane"
+
+# Its key was made, for nobody else.
+[ "$(stat -c '%a %s' "$DIR/node" "$DIR/node/node.key" | sed '1s/ .*//')" = "700"$'\n'"600 32" ] || fail "$(ls -la "$DIR/node")"
+! grep -q "no registrations" "$DIR/control.log" || fail "$(cat "$DIR/control.log")"
+echo "ok: node.key was made, mode 0600, in a folder of mode 0700"
 
 # A second one is refused, and the first goes on.
 expect_exit 1 "another relay-controlplane is running" -c "$DIR/relay.conf"
@@ -121,3 +126,22 @@ wait "$CONTROL" || code=$?
 notified STOPPING=1 || until_true "STOPPING" notified STOPPING=1
 [ ! -e "$DIR/run/control.sock" ] || fail "control.sock is left"
 echo "ok: SIGINT ends it cleanly"
+
+# The same key again; a key that others may read is none, and neither is a folder nobody can make; TURN goes on.
+key=$(sha256sum <"$DIR/node/node.key")
+starts_and_says() { # WHAT TEXT
+	: >"$DIR/notified"
+	: >"$DIR/control.log"
+	start
+	until_true "$1" notified STATUS=serving
+	grep -q -- "$2" "$DIR/control.log" || fail "it does not say '$2'"
+	kill -INT "$CONTROL"
+	wait "$CONTROL" || fail "ended with $?"
+}
+starts_and_says "it serves again" "connected to relay-dataplane"
+! grep -q "no registrations" "$DIR/control.log" || fail "$(cat "$DIR/control.log")"
+[ "$key" = "$(sha256sum <"$DIR/node/node.key")" ] || fail "another key"
+chmod 644 "$DIR/node/node.key"
+starts_and_says "it serves TURN with a key of mode 0644" "no registrations: .*node.key has mode 0644, expected 0600"
+sed -i "s,^state = .*,state = $DIR/missing/node," "$DIR/relay.conf"
+starts_and_says "it serves TURN without a folder for the key" "no registrations: cannot make $DIR/missing/node (\[node\] state): No such file or directory"

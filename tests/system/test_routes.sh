@@ -78,6 +78,7 @@ FAR_MAC=$(ip netns exec "$FAR" cat /sys/class/net/v0/address)
 cat >"$DIR/relay.conf" <<EOF
 [node]
 run = $DIR
+state = $DIR/node
 [dataplane]
 port = af_xdp:r0
 [address]
