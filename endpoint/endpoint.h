@@ -41,8 +41,8 @@ enum {
 	ENDPOINT_CALLS_MAX = 64,      // at once, in any state
 	ENDPOINT_DATAGRAM_MAX = 1232, // what this library sends at most
 	ENDPOINT_DATA_MAX = 1200,     // bytes of endpoint_send
-	ENDPOINT_OFFER_MAX = 772,     // bytes sealed into endpoint_open
-	ENDPOINT_ANSWER_MAX = 852,    // bytes sealed into endpoint_accept
+	ENDPOINT_OFFER_MAX = 756,     // bytes sealed into endpoint_open
+	ENDPOINT_ANSWER_MAX = 836,    // bytes sealed into endpoint_accept
 	ENDPOINT_MESSAGE_MAX = 1055,  // bytes of endpoint_send_to_peer
 	ENDPOINT_RAW_MAX = 1184,      // bytes of endpoint_send_to_address
 };
