@@ -31,19 +31,6 @@ void install_addresses(struct worker *worker, const struct node_addresses *addre
 		worker->mappings->addresses = addresses;
 }
 
-static int server_of(const struct worker *worker, const struct net_endpoint *server)
-{
-	const struct node_addresses *addresses = worker->addresses;
-	unsigned own = own_address_find(addresses, server->address.family, server->address.bytes);
-	if (own == OWN_ADDRESS_NONE)
-		return -EINVAL;
-	if (server->port == addresses->port)
-		return (int)own;
-	if (addresses->behaviour_discovery && server->port == addresses->alternate_port)
-		return (int)(own | SERVER_ALTERNATE_PORT);
-	return -EINVAL;
-}
-
 static int relayed_of(const struct worker *worker, const struct net_endpoint relayed[static 2],
 	struct allocation *a)
 {
@@ -94,7 +81,7 @@ static int install_allocation(
 {
 	struct mappings *m = worker->mappings;
 	unsigned family = install->client.address.family;
-	int server = server_of(worker, &install->server);
+	int server = own_server_find(worker->addresses, &install->server);
 	struct allocation a = {
 		.client_port = install->client.port,
 		.server = (uint8_t)server,

@@ -25,8 +25,8 @@
 // line for longer than it takes to write two.
 //
 // Memory per handle: 64 line, 32 half of a pair, 4.2 to 8.3 half of a place in main's own index of
-// open ids, 4 free list: at most 109 bytes. All of it is taken at the start, locked, and kept out
-// of dumps.
+// open ids, 2 half of a place in its free list: at most 107 bytes. All of it is taken at the start,
+// locked, and kept out of dumps.
 #pragma once
 
 #include "dataplane/table/flow_table.h"
@@ -42,7 +42,9 @@
 enum {
 	HANDLES_TRIES = 64,
 	HANDLES_MAX = 1 << 24,
-	HANDLES_CLOSED_S = NATIVE_TICKET_S + 2,
+	// The rest of its ticket's life, and what an ACCEPT may take on its way through the control
+	// plane.
+	HANDLES_CLOSED_S = NATIVE_TICKET_S + 15,
 
 	HANDLE_PEER_IPV6 = 1, // flags
 	HANDLE_CLIENT_IPV6 = 2,
@@ -95,8 +97,8 @@ static inline void handles_prefetch(const struct handles *handles, uint32_t inde
 
 // ---- reading a line; any worker ----
 
-// A consistent copy of a line of handles->lines (index below count). False: it is being written;
-// ask again with handles_read_patient, or drop.
+// A consistent copy of a line of handles->lines (index below count). False: it is being written:
+// handles_read.
 static inline __attribute__((always_inline)) bool handle_read(
 	const struct handle *line, struct handle_fields *out, uint32_t *sequence)
 {

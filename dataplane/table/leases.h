@@ -51,6 +51,9 @@ enum {
 	LEASES_SLOTS = 8, // words of a bucket
 	LEASES_FIRST = 6,
 	LEASES_TRIES = 64,
+	// From the message that changed a device last: the rest of its cookie's life, and what a
+	// message may take on its way through the control plane.
+	LEASES_TOMBSTONE_S = NATIVE_CONTROL_COOKIE_S + 15,
 	LEASES_MAX = 1 << 24,
 };
 
@@ -89,6 +92,30 @@ struct leases {
 	// main: rw, any: ro
 	_Atomic uint64_t used, tombstones;
 };
+
+// ---- the index ----
+
+static inline uint64_t leases_hash(const struct leases *leases, const uint8_t *address)
+{
+	uint64_t words[NATIVE_ADDRESS_SIZE / 8];
+	memcpy(words, address, sizeof(words));
+	return keyed_hash(&leases->key, words, NATIVE_ADDRESS_SIZE / 8);
+}
+
+// The upper half of a word.
+static inline uint64_t leases_tag(uint64_t hash)
+{
+	return 1ull << 31 | hash >> 33;
+}
+
+// which: 0 or 1. The second by bits that the first one does not use.
+static inline _Atomic uint64_t *leases_bucket(
+	const struct leases *leases, uint64_t hash, unsigned which)
+{
+	uint64_t first = hash & leases->mask;
+	uint64_t second = (first ^ (hash >> 32) * 0x9E3779B1u) & leases->mask;
+	return &leases->words[(which ? second : first) * LEASES_SLOTS];
+}
 
 // ---- for workers ----
 
@@ -157,6 +184,6 @@ int leases_remove(struct leases *leases, const struct api_lease *lease, uint64_t
 // Looks at up to `budget` entries and ends those whose time has come. Returns how many leases it
 // ended (tombstones aside).
 unsigned leases_expire(struct leases *leases, uint64_t now, unsigned budget);
-// Ends up to `budget` of all from *position on (at first 0), without tombstones; true when that was
+// Ends live ones among up to `budget` entries from *position on (at first 0); true when that was
 // the last.
 bool leases_end_some(struct leases *leases, uint32_t *position, unsigned budget);

@@ -3,8 +3,10 @@
 // quicker than any table. Read-only after start, any worker.
 #pragma once
 
+#include "dataplane/table/mappings.h"
 #include "dataplane/worker.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { OWN_ADDRESS_NONE = 0xFF };
@@ -49,4 +51,36 @@ static inline unsigned own_address_other(const struct node_addresses *addresses,
 			return other;
 	}
 	return OWN_ADDRESS_NONE;
+}
+
+// Where a client talks to: as struct allocation's server, or -EINVAL.
+static inline int own_server_find(
+	const struct node_addresses *addresses, const struct net_endpoint *server)
+{
+	unsigned own = own_address_find(addresses, server->address.family, server->address.bytes);
+	if (own == OWN_ADDRESS_NONE)
+		return -EINVAL;
+	if (server->port == addresses->port)
+		return (int)own;
+	if (addresses->behaviour_discovery && server->port == addresses->alternate_port)
+		return (int)(own | SERVER_ALTERNATE_PORT);
+	return -EINVAL;
+}
+
+// The same when the client can be one: of the server's family, with a port, and at none of our own
+// addresses, which would make packets go in circles.
+static inline int own_server_of_client(const struct node_addresses *addresses,
+	const struct net_endpoint *client, const struct net_endpoint *server)
+{
+	unsigned family = client->address.family;
+	if ((family != NET_IPV4 && family != NET_IPV6) || family != server->address.family ||
+		client->port == 0 ||
+		own_address_find(addresses, family, client->address.bytes) != OWN_ADDRESS_NONE)
+		return -EINVAL;
+	return own_server_find(addresses, server);
+}
+
+static inline uint16_t own_server_port(const struct node_addresses *addresses, unsigned server)
+{
+	return server & SERVER_ALTERNATE_PORT ? addresses->alternate_port : addresses->port;
 }
