@@ -29,6 +29,9 @@ LDFLAGS += $(MODE_FLAGS) -pie -Wl,-z,relro,-z,now
 # What the dataplane is compiled for; MARCH=native is for this machine alone. AES: table/keyed_hash_aes.h.
 DATAPLANE_CPU = -march=$(or $(MARCH),x86-64-v2) -maes
 
+# What builds everything takes all cores, unless make was told a number (-j) itself. Known within recipes only.
+jobs = $(if $(findstring --jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # Dependencies appear only after scripts/install has run, so they are asked for lazily and once.
 pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
 # Its own -march would come behind ours and win.
@@ -71,7 +74,7 @@ dependencies: ## install the Debian packages this needs (root)
 
 .PHONY: build
 build: dependencies ## build the programs into build/bin/
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(jobs) programs
 
 .PHONY: programs
 programs: $(OUT)/bin/relay-dataplane $(OUT)/bin/relay-controlplane $(OUT)/bin/relayctl
@@ -86,8 +89,8 @@ lab: build ## a shell inside a running lab network
 
 .PHONY: test
 test: dependencies ## install, build and run every test; T=name runs one with full output
-	@$(MAKE) --no-print-directory programs test-programs fuzz-programs perf-programs
-	@$(MAKE) --no-print-directory SANITIZE=1 programs test-programs
+	@$(MAKE) --no-print-directory $(jobs) programs test-programs fuzz-programs perf-programs
+	@$(MAKE) --no-print-directory $(jobs) SANITIZE=1 programs test-programs
 	@tests/run $(T)
 
 .PHONY: unit
@@ -102,12 +105,12 @@ perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
 
 .PHONY: fuzz
 fuzz: dependencies ## fuzz one target for long: F=name, TIME=600 seconds
-	@$(MAKE) --no-print-directory fuzz-programs
+	@$(MAKE) --no-print-directory $(jobs) fuzz-programs
 	@tests/fuzz/run '$(F)' '$(or $(TIME),600)'
 
 .PHONY: bench
 bench: build ## run the benchmarks of perf/; B=name runs one
-	@$(MAKE) --no-print-directory perf-programs
+	@$(MAKE) --no-print-directory $(jobs) perf-programs
 	@perf/run $(B)
 
 .PHONY: lint
