@@ -496,10 +496,10 @@ struct api_native_settings {
 };
 static_assert(sizeof(struct api_native_settings) == 24, "wire");
 
+// HERE: the source is a device of the address (of OPEN's caller, of ACCEPT's callee, of REGISTER).
 enum {
 	API_NATIVE_PUNT_KNOWN = 1, // REGISTER: the device has a lease of the address
-	API_NATIVE_PUNT_HERE = 2,  // the source is a device of the address (of OPEN's caller, of
-				  // ACCEPT's callee, of REGISTER)
+	API_NATIVE_PUNT_HERE = 2,
 	API_NATIVE_PUNT_UNKNOWN = 4, // data for an address without a lease
 };
 
