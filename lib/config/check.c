@@ -66,7 +66,7 @@ static void check_turn(struct config_parser *parser)
 	// No default: who may use the relay is the operator's decision.
 	if (auth == 0)
 		config_fail_key(parser, CONFIG_KEY_TURN_AUTH,
-			"not given; expected open, or static, rest or both");
+			"not given; expected open, or static, rest, token or several");
 	if ((auth & CONFIG_AUTH_REST) && config->turn.secret_count == 0)
 		config_fail_key(parser, CONFIG_KEY_TURN_AUTH,
 			"rest without a secret; expected at least one secret = line");

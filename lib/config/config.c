@@ -47,6 +47,7 @@ static void set_defaults(struct config *config)
 	config->registration.address_bytes = 4 * 1024 * 1024;
 	config->registration.new_leases = 20000;
 	config->registration.puzzle_above = 5000;
+	config->tokens.spent = 4 * 1024 * 1024;
 }
 
 static int parse_text(const char *text, size_t length, const char *name, struct config **out,

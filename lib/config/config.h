@@ -59,6 +59,7 @@ enum config_auth {
 	CONFIG_AUTH_OPEN = 1, // excludes the others
 	CONFIG_AUTH_STATIC = 2,
 	CONFIG_AUTH_REST = 4,
+	CONFIG_AUTH_TOKEN = 8, // relayctl token
 };
 
 enum config_admission {
@@ -155,6 +156,11 @@ struct config {
 		unsigned new_leases;    // per second, default 20000
 		unsigned puzzle_above; // registrations per second that need no puzzle, default 5000
 	} registration;
+	// The store of tokens in <state>/tokens; see config_uses_tokens.
+	struct {
+		bool issue;     // also while nobody is admitted by token, default no
+		unsigned spent; // remembered at one time, over all keys, default 4194304
+	} tokens;
 };
 
 enum { CONFIG_ERROR_SIZE = 512 };
@@ -170,6 +176,9 @@ int config_parse(const char *text, const char *name, struct config **out,
 	char error[static CONFIG_ERROR_SIZE]);
 // Wipes secrets, then frees. NULL is fine.
 void config_free(struct config *config);
+
+// Whether the control plane opens the store of tokens.
+bool config_uses_tokens(const struct config *config);
 
 enum { CONFIG_WARNING_SIZE = 192 };
 

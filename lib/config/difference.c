@@ -213,6 +213,8 @@ static const struct row rows[CONFIG_KEY_COUNT] = {
 	[CONFIG_KEY_REGISTRATION_NEW_LEASES] = {AT_ONCE, walk_plain, PART(registration.new_leases)},
 	[CONFIG_KEY_REGISTRATION_PUZZLE_ABOVE] = {AT_ONCE, walk_plain,
 		PART(registration.puzzle_above)},
+	[CONFIG_KEY_TOKENS_ISSUE] = {CONTROLPLANE, walk_plain, PART(tokens.issue)},
+	[CONFIG_KEY_TOKENS_SPENT] = {CONTROLPLANE, walk_plain, PART(tokens.spent)},
 };
 
 static const struct row *row_of(unsigned key)

@@ -58,6 +58,8 @@ enum config_key_id {
 	CONFIG_KEY_REGISTRATION_ADDRESS_BYTES,
 	CONFIG_KEY_REGISTRATION_NEW_LEASES,
 	CONFIG_KEY_REGISTRATION_PUZZLE_ABOVE,
+	CONFIG_KEY_TOKENS_ISSUE,
+	CONFIG_KEY_TOKENS_SPENT,
 	CONFIG_KEY_COUNT,
 };
 
@@ -69,6 +71,7 @@ enum config_section_id {
 	CONFIG_SECTION_PEERS,
 	CONFIG_SECTION_GUARD,
 	CONFIG_SECTION_REGISTRATION,
+	CONFIG_SECTION_TOKENS,
 	CONFIG_SECTION_COUNT,
 };
 
@@ -107,6 +110,7 @@ extern const struct config_section config_section_turn;
 extern const struct config_section config_section_peers;
 extern const struct config_section config_section_guard;
 extern const struct config_section config_section_registration;
+extern const struct config_section config_section_tokens;
 
 // The sections in the order of enum config_section_id.
 const struct config_section *config_section_at(enum config_section_id id);

@@ -28,6 +28,7 @@ static const struct config_section *const sections[CONFIG_SECTION_COUNT] = {
 	[CONFIG_SECTION_PEERS] = &config_section_peers,
 	[CONFIG_SECTION_GUARD] = &config_section_guard,
 	[CONFIG_SECTION_REGISTRATION] = &config_section_registration,
+	[CONFIG_SECTION_TOKENS] = &config_section_tokens,
 };
 
 const struct config_section *config_section_at(enum config_section_id id)
@@ -115,7 +116,7 @@ static void enter_section(struct source *source, const char *name, size_t length
 	}
 	fail_line(parser,
 		"[%.*s]: unknown section; expected [node], [dataplane], [address], [turn], "
-		"[peers], [guard] or [registration]",
+		"[peers], [guard], [registration] or [tokens]",
 		(int)(length < 64 ? length : 64), name);
 }
 

@@ -17,8 +17,9 @@ static void parse_realm(struct config_parser *parser, const char *value)
 
 static void parse_auth(struct config_parser *parser, const char *value)
 {
-	static const char *const names[] = {"open", "static", "rest", NULL};
-	static const unsigned bits[] = {CONFIG_AUTH_OPEN, CONFIG_AUTH_STATIC, CONFIG_AUTH_REST};
+	static const char *const names[] = {"open", "static", "rest", "token", NULL};
+	static const unsigned bits[] = {
+		CONFIG_AUTH_OPEN, CONFIG_AUTH_STATIC, CONFIG_AUTH_REST, CONFIG_AUTH_TOKEN};
 	static const char blanks[] = " \t,";
 	unsigned set = 0;
 
@@ -30,7 +31,8 @@ static void parse_auth(struct config_parser *parser, const char *value)
 		int choice = config_choice(word, names);
 		if (choice < 0) {
 			config_fail(parser,
-				"\"%.*s\" is not known; expected open, or static, rest or both",
+				"\"%.*s\" is not known; expected open, or static, rest, token or "
+				"several",
 				(int)(length < 40 ? length : 40), c);
 			return;
 		}
@@ -42,7 +44,7 @@ static void parse_auth(struct config_parser *parser, const char *value)
 		c += length;
 	}
 	if (set == 0) {
-		config_fail(parser, "empty; expected open, or static, rest or both");
+		config_fail(parser, "empty; expected open, or static, rest, token or several");
 		return;
 	}
 	if ((set & CONFIG_AUTH_OPEN) && set != CONFIG_AUTH_OPEN) {

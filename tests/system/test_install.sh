@@ -90,7 +90,7 @@ if command -v groff >/dev/null; then
 fi
 
 # The program itself tells which keys there are: an unknown one is answered with the known ones.
-for section in node dataplane address turn peers guard registration; do
+for section in node dataplane address turn peers guard registration tokens; do
 	printf '[%s]\nno-such-key = 1\n' $section >"$dir/keys.conf"
 	keys=$("$relayctl" config check "$dir/keys.conf" 2>&1 | sed -n 's/.*; expected //p' | sed 's/,/ /g; s/ or / /')
 	[ -n "$keys" ] || wrong "no keys are told for [$section]"

@@ -140,6 +140,9 @@ static void test_minimal_file_gets_documented_defaults(void **state)
 	assert_int_equal(c->registration.address_bytes, 4194304);
 	assert_int_equal(c->registration.new_leases, 20000);
 	assert_int_equal(c->registration.puzzle_above, 5000);
+	assert_false(c->tokens.issue);
+	assert_int_equal(c->tokens.spent, 4194304);
+	assert_false(config_uses_tokens(c));
 	config_free(c);
 }
 
@@ -213,6 +216,9 @@ static void test_every_key_arrives(void **state)
 		      "address-bytes = 1000000000\n"
 		      "new-leases = 1\n"
 		      "puzzle-above = 1\n"
+		      "[tokens]\n"
+		      "issue = yes\n"
+		      "spent = 100000000\n"
 		      "[node]\n"
 		      "# a section may be opened again");
 
@@ -305,6 +311,9 @@ static void test_every_key_arrives(void **state)
 	assert_int_equal(c->registration.address_bytes, 1000000000);
 	assert_int_equal(c->registration.new_leases, 1);
 	assert_int_equal(c->registration.puzzle_above, 1);
+	assert_true(c->tokens.issue);
+	assert_int_equal(c->tokens.spent, 100000000);
+	assert_true(config_uses_tokens(c));
 	config_free(c);
 }
 
@@ -551,6 +560,9 @@ static const struct mistake mistakes[] = {
 		"2: [registration] new-leases: ", "from 1 to 1000000000"},
 	{"[registration]\npuzzle-above = 0\n",
 		"2: [registration] puzzle-above: ", "from 1 to 1000000000"},
+	// [tokens]
+	{"[tokens]\nissue = 1\n", "2: [tokens] issue: ", "expected yes or no"},
+	{"[tokens]\nspent = 0\n", "2: [tokens] spent: ", "from 1 to 100000000"},
 };
 
 static void assert_mistake(const char *text, const char *place, const char *contains)

@@ -76,6 +76,8 @@ static const struct change {
 	{"registration", "address-bytes", "3000", "3001", 0},
 	{"registration", "new-leases", "7", "8", 0},
 	{"registration", "puzzle-above", "7", "8", 0},
+	{"tokens", "issue", "no", "yes", CONFIG_RESTART_CONTROLPLANE},
+	{"tokens", "spent", "7", "8", CONFIG_RESTART_CONTROLPLANE},
 };
 enum { CHANGES = sizeof(changes) / sizeof(changes[0]) };
 
@@ -148,8 +150,9 @@ static void test_every_member_belongs_to_one_key(void **state)
 	SECTION(peers);
 	SECTION(guard);
 	SECTION(registration);
+	SECTION(tokens);
 	// Less than the alignment between any two of them: none is missing above.
-	assert_true(sizeof(*config) - sections < 7 * _Alignof(struct config));
+	assert_true(sizeof(*config) - sections < 8 * _Alignof(struct config));
 	const uint8_t *bytes = (const uint8_t *)config;
 	for (size_t offset = 0; offset < sizeof(*config); offset++) {
 		unsigned owners = 0;
