@@ -212,10 +212,12 @@ static int start(void)
 	program.node.reloaded = on_reloaded;
 	const char *what = "";
 	int rc = node_start(&program.node, &program.loop, &what);
-	if (rc == -EADDRINUSE)
+	if (rc == -EADDRINUSE && !program.node.start_error[0])
 		say("cannot open %s in %s: another relay-controlplane is running there; stop it or "
 		    "set [node] run",
 			what, config->node.run);
+	else if (rc && program.node.start_error[0])
+		say("%s", program.node.start_error);
 	else if (rc)
 		say("cannot open %s ([node] run = %s): %s", what, config->node.run, strerror(-rc));
 	if (!rc && program.node.key_trouble[0] && config->registration.enabled)
@@ -274,6 +276,9 @@ int main(int argc, char **argv)
 {
 	const char *file = parse_options(argc, argv);
 	sandbox_hide_memory();
+	// The loop's pool commits tokens and nothing else; a thread is started when it is first
+	// used.
+	setenv("UV_THREADPOOL_SIZE", "1", 1);
 	// The kernel's generator costs a system call a number; this one takes a key from it.
 	randombytes_set_implementation(&randombytes_internal_implementation);
 	if (sodium_init() < 0) {

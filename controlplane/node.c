@@ -3,6 +3,7 @@
 #include "controlplane/node.h"
 
 #include "controlplane/status.h"
+#include "controlplane/token_verbs.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -276,6 +277,12 @@ static int open_core(struct node *node)
 	return node->core ? 0 : -ENOMEM;
 }
 
+static int open_tokens(struct node *node)
+{
+	static_assert(sizeof(node->start_error) == TOKEN_VERBS_ERROR_SIZE, "one line");
+	return token_verbs_open(node, node->start_error);
+}
+
 static int open_routes(struct node *node)
 {
 	const struct routes_owner owner = {
@@ -320,6 +327,7 @@ int node_start(struct node *node, uv_loop_t *loop, const char **what)
 		const char *what;
 	} steps[] = {
 		{open_core, "the TURN core"},
+		{open_tokens, "the store of tokens"},
 		{native_open, "the registration core"},
 		{open_routes, "the kernel's routing (netlink)"},
 		{open_admin, "control.sock"},
@@ -345,6 +353,8 @@ void node_stop(struct node *node)
 	if (!uv_is_closing((uv_handle_t *)&node->tick))
 		uv_close((uv_handle_t *)&node->tick, NULL);
 	reload_stop(node);
+	tokens_close(node->tokens);
+	node->tokens = NULL;
 	admin_server_close(node->admin);
 	node->admin = NULL;
 	dataplane_link_close(node->link);

@@ -12,6 +12,7 @@
 #include "controlplane/native.h"
 #include "controlplane/node_key.h"
 #include "controlplane/routes.h"
+#include "controlplane/tokens/tokens.h"
 #include "controlplane/turn/turn.h"
 
 // What may interest whoever looks at the log; never about a client.
@@ -31,6 +32,7 @@ struct node {
 
 	struct dataplane_link *link;
 	struct turn_core *core;
+	struct tokens *tokens; // NULL: the configuration uses none
 	struct registration_core *registration;
 	struct routes *routes;
 	struct admin_server *admin;
@@ -53,15 +55,17 @@ struct node {
 
 	struct guard_copy guard;
 
+	char start_error[TOKENS_ERROR_SIZE]; // one line; empty: none
+
 	bool addresses_known;
 	bool listen_missing[CONFIG_LISTEN_MAX]; // listen addresses that no interface has
 	uint64_t routing_refused; // by this dataplane: it is full, or does not have the interface
 	uint64_t resyncs;
 };
 
-// Opens sockets and starts everything on loop; node is the caller's, zeroed but for config,
-// reload.file, news and reloaded. 0, or a negative errno after naming what failed in *what (static
-// text).
+// Opens sockets and the files it needs and starts everything on loop; node is the caller's, zeroed
+// but for config, reload.file, news and reloaded. 0, or a negative errno after naming what failed
+// in *what (static text), or telling the whole in node->start_error.
 int node_start(struct node *node, uv_loop_t *loop, const char **what);
 // Closes all; the loop ends by itself when the last handle is closed. node_free then.
 void node_stop(struct node *node);

@@ -96,6 +96,19 @@ static void compare(const struct node *node, struct config *next, struct reload_
 				CONFIG_RESTART_DATAPLANE | CONFIG_RESTART_CONTROLPLANE;
 }
 
+// Files for writing are opened at start only (sandbox.h); so is the store of tokens, and only when
+// it is used.
+static void refuse_unopened_tokens(
+	const struct node *node, const struct config *next, struct reload_report *report)
+{
+	if (!node->tokens && config_uses_tokens(next))
+		fail(report,
+			"%s: token needs the store of tokens, which relay-controlplane opens when "
+			"it starts: restart it",
+			next->turn.auth & CONFIG_AUTH_TOKEN ? "[turn] auth"
+							    : "[registration] admission");
+}
+
 // ---- the dataplane ----
 
 static struct api_settings settings_of(const struct config *config)
@@ -196,9 +209,11 @@ void reload_start(struct node *node, bool check, reload_done done, void *context
 		done(context, &report);
 		return;
 	}
-	if (read_file(reload->file, &next, &report) == 0)
+	if (read_file(reload->file, &next, &report) == 0) {
 		compare(node, next, &report);
-	for (unsigned i = 0; i < report.count; i++)
+		refuse_unopened_tokens(node, next, &report);
+	}
+	for (unsigned i = 0; i < report.count && !report.error[0]; i++)
 		applies = applies || report.changes[i].restart == 0;
 	if (check || !applies || !next) {
 		config_free(next);

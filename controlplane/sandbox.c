@@ -25,6 +25,8 @@
 #define SANITIZED 0
 #endif
 
+static bool may_lock_later;
+
 void sandbox_hide_memory(void)
 {
 	const struct rlimit none = {0, 0};
@@ -34,8 +36,16 @@ void sandbox_hide_memory(void)
 		prctl(PR_SET_DUMPABLE, 0);
 	// Future memory is only locked if it can grow without the capability that is dropped later;
 	// and pages are locked when touched, so that stacks do not take their whole size.
-	int later = setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 ? MCL_FUTURE : 0;
-	mlockall(MCL_CURRENT | later | MCL_ONFAULT);
+	may_lock_later = setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0;
+	mlockall(MCL_CURRENT | (may_lock_later ? MCL_FUTURE : 0) | MCL_ONFAULT);
+}
+
+// Without MCL_FUTURE the kernel forgets an earlier one; without MCL_CURRENT what is mapped stays as
+// it is.
+void sandbox_lock_new_memory(bool on)
+{
+	if (may_lock_later)
+		mlockall((on ? MCL_FUTURE : MCL_CURRENT) | MCL_ONFAULT);
 }
 
 int sandbox_drop_capabilities(void)

@@ -9,6 +9,10 @@
 // system refuses is left out. First thing in main, before any secret is read.
 void sandbox_hide_memory(void);
 
+// Whether memory that is mapped from here on is locked, as sandbox_hide_memory has it: not while a
+// file is mapped that is larger than what is to be in memory.
+void sandbox_lock_new_memory(bool on);
+
 // Keeps CAP_NET_ADMIN (asking the kernel to resolve neighbours) and nothing else, for good. 0;
 // -EPERM when that one is not there: then neighbours are only seen, not asked for. Other negative
 // errno: nothing could be dropped.

@@ -4,6 +4,7 @@
 #include "controlplane/status.h"
 
 #include "controlplane/local_ports.h"
+#include "controlplane/token_verbs.h"
 #include "lib/net/address_text.h"
 
 #include <errno.h>
@@ -78,6 +79,10 @@ static void tell_own_counters(const struct node *node, struct admin_reply *reply
 		tell_counter(reply, ADMIN_COUNTER_TURN,
 			turn_core_counter(node->core, (enum turn_counter)i), "%s",
 			turn_counter_names[i]);
+	for (int i = 0; node->tokens && i < TOKENS_COUNTER_COUNT; i++)
+		tell_counter(reply, ADMIN_COUNTER_TOKENS,
+			tokens_counter(node->tokens, (enum tokens_counter)i), "%s",
+			tokens_counter_names[i]);
 	const struct dataplane_link_counters *link = dataplane_link_counters(node->link);
 #define TELL(name) tell_counter(reply, API_COUNTER_EVENT, link->name, "control_link_%s", #name);
 	DATAPLANE_LINK_COUNTERS(TELL)
@@ -259,6 +264,13 @@ static void warn_of_dataplane(const struct node *node, struct admin_status *stat
 			(unsigned long long)node->routing_refused);
 }
 
+static void warn_of_tokens(const struct node *node, struct admin_status *status)
+{
+	const char *trouble = node->tokens ? tokens_trouble(node->tokens) : NULL;
+	if (trouble)
+		warn(status, "%s", trouble);
+}
+
 static void fill_configured(const struct node *node, struct admin_status *status)
 {
 	const struct config *config = node->config;
@@ -312,6 +324,7 @@ static void tell_status(
 	if (gauges)
 		fill_gauges(node, gauges, &status);
 	warn_of_dataplane(node, &status);
+	warn_of_tokens(node, &status);
 	warn_of_listen(node, &status);
 	warn_of_local_ports(node->config, &status);
 	admin_reply_item(reply, &status, sizeof(status));
@@ -358,5 +371,9 @@ struct admin_provider status_provider(struct node *node)
 		.guard_limits = guard_provide_limits,
 		.guard_set = guard_provide_set,
 		.guard_remove = guard_provide_remove,
+		.token_keys = token_provide_keys,
+		.token_rotate = token_provide_rotate,
+		.token_retire = token_provide_retire,
+		.token_issue = token_provide_issue,
 	};
 }

@@ -132,6 +132,18 @@ static void call_provider(const struct admin_provider *p, const struct admin_req
 	case ADMIN_GUARD_REMOVE:
 		p->guard_remove(p->context, &request->rule.prefix, reply);
 		return;
+	case ADMIN_TOKEN_KEYS:
+		p->token_keys(p->context, reply);
+		return;
+	case ADMIN_TOKEN_ROTATE:
+		p->token_rotate(p->context, reply);
+		return;
+	case ADMIN_TOKEN_RETIRE:
+		p->token_retire(p->context, request->retire.id, reply);
+		return;
+	case ADMIN_TOKEN_ISSUE:
+		p->token_issue(p->context, &request->tokens, reply);
+		return;
 	case ADMIN_HELLO:
 		return;
 	}

@@ -57,6 +57,15 @@ struct admin_provider {
 		void *context, const struct api_guard_rule *rule, struct admin_reply *reply);
 	void (*guard_remove)(
 		void *context, const struct net_prefix *prefix, struct admin_reply *reply);
+	// Items: struct admin_token_key.
+	void (*token_keys)(void *context, struct admin_reply *reply);
+	// One item of struct admin_token_key.
+	void (*token_rotate)(void *context, struct admin_reply *reply);
+	// No items.
+	void (*token_retire)(void *context, uint32_t key_id, struct admin_reply *reply);
+	// One item of struct admin_token_answer.
+	void (*token_issue)(void *context, const struct admin_token_request *request,
+		struct admin_reply *reply);
 };
 
 struct admin_server;

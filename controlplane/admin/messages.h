@@ -18,7 +18,7 @@
 
 enum {
 	ADMIN_VERSION = 1,
-	ADMIN_REQUEST_MAX = 64, // bytes of a whole request datagram
+	ADMIN_REQUEST_MAX = 2080, // bytes of a whole request datagram
 	ADMIN_LISTEN_MAX = 16,
 	ADMIN_WARNINGS_MAX = 8,
 	ADMIN_WARNING_SIZE = 192,
@@ -26,6 +26,10 @@ enum {
 	// A kind of struct api_counter beside enum api_counter_kind: counts of the TURN core, not
 	// of a worker.
 	ADMIN_COUNTER_TURN = 64,
+	ADMIN_COUNTER_TOKENS = 66,  // of controlplane/tokens
+	ADMIN_TOKEN_BATCH_MAX = 64, // tokens of one request
+	ADMIN_TOKEN_ELEMENT_SIZE = 32,
+	ADMIN_TOKEN_PROOF_SIZE = 64,
 };
 
 enum admin_type {
@@ -47,6 +51,11 @@ enum admin_type {
 	ADMIN_GUARD_SET = 52,   // struct api_guard_rule, its origin is not looked at; empty answer;
 				// privileged as above
 	ADMIN_GUARD_REMOVE,     // struct net_prefix; empty answer; privileged
+	// tokens; all privileged; -EOPNOTSUPP: the configuration uses none, so there is no store
+	ADMIN_TOKEN_KEYS = 64, // stream of struct admin_token_key, the oldest first
+	ADMIN_TOKEN_ROTATE,    // one struct admin_token_key, the one that issues from now on
+	ADMIN_TOKEN_RETIRE,    // struct admin_token_retire; empty answer
+	ADMIN_TOKEN_ISSUE,     // struct admin_token_request; one struct admin_token_answer
 };
 
 struct admin_hello {
@@ -130,3 +139,43 @@ struct admin_status {
 	char warnings[ADMIN_WARNINGS_MAX][ADMIN_WARNING_SIZE];
 };
 static_assert(sizeof(struct admin_status) == 2224, "wire");
+
+enum admin_token_state {
+	ADMIN_TOKEN_ISSUING = 1,
+	ADMIN_TOKEN_ACCEPTING = 2,
+	ADMIN_TOKEN_RETIRED = 3,
+};
+
+struct admin_token_key {
+	uint32_t id;
+	uint32_t state;     // enum admin_token_state
+	uint64_t created_s; // UNIX time
+	uint64_t issued, spent;
+	uint8_t public_key[ADMIN_TOKEN_ELEMENT_SIZE];
+};
+static_assert(sizeof(struct admin_token_key) == 64, "wire");
+
+// -ENOENT: there is no such key; -EINVAL: it issues, or is retired already; -EBUSY, as ROTATE: the
+// keys are being changed.
+struct admin_token_retire {
+	uint32_t id;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct admin_token_retire) == 8, "wire");
+
+// -EBADMSG: no count from 1 to ADMIN_TOKEN_BATCH_MAX, or a blinded element is none.
+struct admin_token_request {
+	uint32_t count;
+	uint32_t reserved;
+	uint8_t blinded[ADMIN_TOKEN_BATCH_MAX][ADMIN_TOKEN_ELEMENT_SIZE]; // zeros behind count
+};
+static_assert(sizeof(struct admin_token_request) == 2056, "wire");
+
+struct admin_token_answer {
+	uint32_t key_id;
+	uint32_t count;
+	uint8_t public_key[ADMIN_TOKEN_ELEMENT_SIZE];
+	uint8_t proof[ADMIN_TOKEN_PROOF_SIZE];
+	uint8_t evaluated[ADMIN_TOKEN_BATCH_MAX][ADMIN_TOKEN_ELEMENT_SIZE];
+};
+static_assert(sizeof(struct admin_token_answer) == 2152, "wire");

@@ -36,6 +36,11 @@ static const struct verb verbs[] = {
 	{ADMIN_GUARD_LIMITS, 0, sizeof(struct api_guard_limits), false, ACCESS_ALL},
 	{ADMIN_GUARD_SET, sizeof(struct api_guard_rule), 0, false, ACCESS_PRIVILEGED},
 	{ADMIN_GUARD_REMOVE, sizeof(struct net_prefix), 0, false, ACCESS_PRIVILEGED},
+	{ADMIN_TOKEN_KEYS, 0, sizeof(struct admin_token_key), true, ACCESS_PRIVILEGED},
+	{ADMIN_TOKEN_ROTATE, 0, sizeof(struct admin_token_key), false, ACCESS_PRIVILEGED},
+	{ADMIN_TOKEN_RETIRE, sizeof(struct admin_token_retire), 0, false, ACCESS_PRIVILEGED},
+	{ADMIN_TOKEN_ISSUE, sizeof(struct admin_token_request), sizeof(struct admin_token_answer),
+		false, ACCESS_PRIVILEGED},
 };
 
 static const struct verb *find_verb(uint32_t type)
@@ -98,6 +103,10 @@ enum admin_verdict admin_session_judge(struct admin_session *session, const uint
 		memcpy(&out->drain, frame.payload, sizeof(out->drain));
 	if (out->type == ADMIN_GUARD_SET || out->type == ADMIN_GUARD_REMOVE)
 		memcpy(&out->rule, frame.payload, frame.size);
+	if (out->type == ADMIN_TOKEN_RETIRE)
+		memcpy(&out->retire, frame.payload, sizeof(out->retire));
+	if (out->type == ADMIN_TOKEN_ISSUE)
+		memcpy(&out->tokens, frame.payload, sizeof(out->tokens));
 	*error = 0;
 	return ADMIN_RUN;
 }

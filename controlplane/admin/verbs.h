@@ -19,8 +19,10 @@ struct admin_session {
 struct admin_request {
 	uint32_t id; // 0 when the datagram did not even hold one
 	uint32_t type;
-	struct admin_drain drain;   // of ADMIN_DRAIN
-	struct api_guard_rule rule; // of ADMIN_GUARD_SET; its prefix of ADMIN_GUARD_REMOVE
+	struct admin_drain drain;          // of ADMIN_DRAIN
+	struct api_guard_rule rule;        // of ADMIN_GUARD_SET; its prefix of ADMIN_GUARD_REMOVE
+	struct admin_token_retire retire;  // of ADMIN_TOKEN_RETIRE
+	struct admin_token_request tokens; // of ADMIN_TOKEN_ISSUE
 };
 
 enum admin_verdict {

@@ -228,6 +228,7 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 	json_t *object = json_object();
 	json_t *workers = json_array();
 	json_t *turn = json_object();
+	json_t *tokens = json_object(); // empty where they are not used
 	json_t *system = json_pack("{s:{},s:{},s:{}}", "stages", "drops", "events");
 
 	for (size_t i = 0; i < count; i++) {
@@ -235,6 +236,10 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 		json_t *owner;
 		if (c->kind == ADMIN_COUNTER_TURN) {
 			set_number(turn, c->name, c->value);
+			continue;
+		}
+		if (c->kind == ADMIN_COUNTER_TOKENS) {
+			set_number(tokens, c->name, c->value);
 			continue;
 		}
 		owner = c->worker == API_NO_PORT ? system : worker_object(workers, c->worker);
@@ -252,6 +257,7 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 	json_object_set_new(object, "workers", workers);
 	json_object_set_new(object, "system", system);
 	json_object_set_new(object, "turn", turn);
+	json_object_set_new(object, "tokens", tokens);
 	return object;
 }
 

@@ -203,6 +203,14 @@ void relayctl_print_stats(const struct api_counter *counters, size_t count, int 
 	print_kind(counters, count, API_COUNTER_EVENT, all, "Events", "WORKER|EVENT|COUNT", out);
 	fputc('\n', out);
 	print_kind(counters, count, ADMIN_COUNTER_TURN, all, "TURN", "WORKER|COUNTER|COUNT", out);
+	// There only where tokens are used.
+	for (size_t i = 0; i < count; i++)
+		if (counters[i].kind == ADMIN_COUNTER_TOKENS) {
+			fputc('\n', out);
+			print_kind(counters, count, ADMIN_COUNTER_TOKENS, all, "Tokens",
+				"WORKER|COUNTER|COUNT", out);
+			break;
+		}
 }
 
 void relayctl_print_changes(const struct admin_change *changes, size_t count, int check, FILE *out)

@@ -32,6 +32,12 @@ static const char usage_text[] =
 	"  guard                        what was dropped and why, limits and rules in force\n"
 	"  guard block|allow|remove PREFIX\n"
 	"                               change the rule of a prefix of sources, until restart\n"
+	"  token keys                   keys of tokens, how many were issued and spent\n"
+	"  token public                 id and public key that issue now, for clients to pin\n"
+	"  token issue [FILE]           answer a request for tokens (standard input)\n"
+	"  token rotate                 a new key issues, the old one accepts until the next "
+	"time\n"
+	"  token rotate --retire KEY    take a key out of use at once\n"
 	"  config check FILE            check a configuration; needs no running relay\n"
 	"  version                      versions of relayctl and of the running daemons\n"
 	"\n"
@@ -48,6 +54,7 @@ enum {
 	TAKES_RATES = 2,
 	TAKES_DRAIN = 4,
 	TAKES_RELOAD = 8,
+	TAKES_TOKEN = 16,
 };
 
 struct verb {
@@ -66,6 +73,7 @@ static const struct verb verbs[] = {
 	{"undrain", 0, relayctl_undrain},
 	{"reload", TAKES_RELOAD, relayctl_reload},
 	{"guard", 0, relayctl_guard},
+	{"token", TAKES_TOKEN, relayctl_token},
 	{"config", 0, relayctl_config_check},
 	{"version", 0, relayctl_version},
 };
@@ -126,7 +134,7 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-enum { OPTION_DEADLINE = 256, OPTION_WAIT, OPTION_CHECK };
+enum { OPTION_DEADLINE = 256, OPTION_WAIT, OPTION_CHECK, OPTION_RETIRE };
 
 // Fills options and *given (TAKES_ bits). -1 to go on, else the exit code.
 static int read_options(int argc, char **argv, struct relayctl_options *options, unsigned *given)
@@ -141,6 +149,7 @@ static int read_options(int argc, char **argv, struct relayctl_options *options,
 		{"deadline", required_argument, NULL, OPTION_DEADLINE},
 		{"wait", no_argument, NULL, OPTION_WAIT},
 		{"check", no_argument, NULL, OPTION_CHECK},
+		{"retire", required_argument, NULL, OPTION_RETIRE},
 		{0},
 	};
 
@@ -189,6 +198,14 @@ static int read_options(int argc, char **argv, struct relayctl_options *options,
 			options->check = true;
 			*given |= TAKES_RELOAD;
 			break;
+		case OPTION_RETIRE:
+			if (strlen(optarg) != 8 || optarg[strspn(optarg, "0123456789abcdef")] != 0)
+				return wrong_usage("--retire wants a key: 8 digits, as relayctl "
+						   "token keys shows them",
+					optarg);
+			options->retire = optarg;
+			*given |= TAKES_TOKEN;
+			break;
 		default:
 			return wrong_usage("option not understood", NULL);
 		}
@@ -208,6 +225,25 @@ static bool is_guard_action(const char *word)
 {
 	return strcmp(word, "block") == 0 || strcmp(word, "allow") == 0 ||
 	       strcmp(word, "remove") == 0;
+}
+
+// The words behind "token".
+static int read_token_words(unsigned count, char **words, struct relayctl_options *options)
+{
+	static const char *const actions[] = {"keys", "public", "issue", "rotate", NULL};
+	const char *const *action = actions;
+
+	while (*action != NULL && (count == 0 || strcmp(words[0], *action) != 0))
+		action++;
+	bool issues = *action != NULL && strcmp(*action, "issue") == 0;
+	if (*action == NULL || count > (issues ? 2u : 1u))
+		return wrong_usage(
+			"expected: relayctl token keys, public, rotate, or issue [FILE]", NULL);
+	if (options->retire != NULL && strcmp(*action, "rotate") != 0)
+		return wrong_usage("--retire belongs to relayctl token rotate", NULL);
+	options->action = words[0];
+	options->operand = count == 2 ? words[1] : NULL;
+	return RELAYCTL_OK;
 }
 
 int main(int argc, char **argv)
@@ -239,6 +275,10 @@ int main(int argc, char **argv)
 				NULL);
 		options.action = words[0];
 		options.operand = words[1];
+	} else if (verb->run == relayctl_token) {
+		code = read_token_words(operands, words, &options);
+		if (code != RELAYCTL_OK)
+			return code;
 	} else if (operands != 0) {
 		return wrong_usage("unexpected word", words[0]);
 	}

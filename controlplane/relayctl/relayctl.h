@@ -22,8 +22,9 @@ struct relayctl_options {
 	bool has_count;      // -n
 	unsigned count;      // 0: without end
 	double delay_s;      // -d
-	const char *operand; // FILE of config check, PREFIX of guard
-	const char *action;  // of guard: block, allow, remove; NULL: show
+	const char *operand; // FILE of config check and token issue, PREFIX of guard
+	const char *action;  // of guard: block, allow, remove, NULL: show; of token
+	const char *retire;  // --retire: 8 hexadecimal digits; NULL: none
 };
 
 // Each runs one verb, prints to stdout (errors to stderr) and returns the exit code.
@@ -37,4 +38,5 @@ int relayctl_drain(const struct relayctl_options *options);
 int relayctl_undrain(const struct relayctl_options *options);
 int relayctl_reload(const struct relayctl_options *options);
 int relayctl_guard(const struct relayctl_options *options);
+int relayctl_token(const struct relayctl_options *options);
 int relayctl_config_check(const struct relayctl_options *options);

@@ -64,10 +64,18 @@ const char *relayctl_text_duration(uint64_t milliseconds, char text[static RELAY
 
 const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZE])
 {
-	snprintf(text, RELAYCTL_TEXT_SIZE, "%s%s%s%s", auth & CONFIG_AUTH_OPEN ? "open" : "",
-		auth & CONFIG_AUTH_STATIC ? "static" : "",
-		(auth & CONFIG_AUTH_STATIC) && (auth & CONFIG_AUTH_REST) ? ", " : "",
-		auth & CONFIG_AUTH_REST ? "rest" : "");
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} names[] = {{CONFIG_AUTH_OPEN, "open"}, {CONFIG_AUTH_STATIC, "static"},
+		{CONFIG_AUTH_REST, "rest"}, {CONFIG_AUTH_TOKEN, "token"}};
+	size_t length = 0;
+
+	text[0] = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (auth & names[i].bit)
+			length += (size_t)snprintf(text + length, RELAYCTL_TEXT_SIZE - length,
+				"%s%s", length > 0 ? ", " : "", names[i].name);
 	return text;
 }
 

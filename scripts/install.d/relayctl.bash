@@ -3,7 +3,7 @@
 
 _relayctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status stats top ports workers drain undrain reload guard config version'
+	local verbs='status stats top ports workers drain undrain reload guard token config version'
 	COMPREPLY=()
 
 	# Words that are the value of an option.
@@ -13,12 +13,12 @@ _relayctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-n | --count | -d | --delay | --deadline) return ;;
+	-n | --count | -d | --delay | --deadline | --retire) return ;;
 	esac
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --socket | -n | --count | -d | --delay | --deadline) ((i++)) ;;
+		-s | --socket | -n | --count | -d | --delay | --deadline | --retire) ((i++)) ;;
 		-*) ;;
 		*)
 			verb=${COMP_WORDS[i]}
@@ -36,6 +36,17 @@ _relayctl() {
 	reload) options+=' --check' ;;
 	guard)
 		[[ $previous != guard ]] || options='block allow remove'
+		;;
+	token)
+		case $previous in
+		token) options='keys public issue rotate' ;;
+		rotate) options+=' --retire' ;;
+		issue)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+			return
+			;;
+		esac
 		;;
 	config)
 		if [[ $previous == check ]]; then
