@@ -55,6 +55,7 @@ lib_c := $(filter-out lib/crypto/$(if $(filter own,$(blake3)),blake3_packaged,bl
 dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) $(filter-out %.bpf.c,$(wildcard ebpf/*.c))
 relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
 controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
+endpoint_c := $(wildcard endpoint/*.c)
 bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
@@ -149,6 +150,7 @@ $(OUT)/lib.a: $(call object,$(lib_c))
 $(OUT)/dataplane.a: $(call object,$(dataplane_c))
 $(OUT)/controlplane.a: $(call object,$(controlplane_c))
 $(OUT)/relayctl.a: $(call object,$(relayctl_c))
+$(OUT)/endpoint.a: $(call object,$(endpoint_c))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -171,7 +173,7 @@ $(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
 wraps = $(shell grep '^//' $(1) | grep -oE 'wrap: \w+' | sed 's/wrap: /-Wl,--wrap=/')
-archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/lib.a
+archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/endpoint.a $(OUT)/lib.a
 
 $(OUT)/obj/tests/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
@@ -200,7 +202,7 @@ build/fuzz/obj/%.o: %.c build/blake3
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c))
+build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c) $(endpoint_c))
 	@rm -f $@
 	ar rcs $@ $^
 

@@ -96,7 +96,8 @@ struct endpoint_config {
 	uint32_t puzzle_slice;    // tries in one call of endpoint_tick; 0: 2048 (about 2 ms)
 
 	// Fills *out and returns true when a relay wants a token for a new lease; false: there is
-	// none now (ENDPOINT_REFUSED follows; endpoint_register tries again). Wiped after use.
+	// none now (ENDPOINT_REFUSED follows; endpoint_register tries again). Wiped after use. Must
+	// not call back.
 	// NULL: there are never any.
 	bool (*token)(void *context, struct endpoint_token *out);
 	void *token_context;
