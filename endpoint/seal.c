@@ -4,6 +4,7 @@
 
 #include "lib/crypto/blake3.h"
 #include "lib/crypto/blinding.h"
+#include "lib/wire/native.h"
 
 #include <sodium.h>
 
@@ -15,8 +16,8 @@ static const char chain_context[] = "Blindrelay 2026-11 seal chain";
 static const char key_context[] = "Blindrelay 2026-11 seal key";
 static const char frame_context[] = "Blindrelay 2026-11 seal frames";
 
-static_assert(SEAL_OFFER_OVERHEAD + ENDPOINT_OFFER_MAX == 900, "NATIVE_SEALED_MAX");
-static_assert(SEAL_ANSWER_OVERHEAD + ENDPOINT_ANSWER_MAX == 900, "NATIVE_SEALED_MAX");
+static_assert(SEAL_OFFER_OVERHEAD + ENDPOINT_OFFER_MAX == NATIVE_SEALED_MAX, "fits");
+static_assert(SEAL_ANSWER_OVERHEAD + ENDPOINT_ANSWER_MAX == NATIVE_SEALED_MAX, "fits");
 
 static void derive(uint8_t out[static 32], const char *context, size_t context_size,
 	const void *first, size_t first_size, const void *second, size_t second_size)
