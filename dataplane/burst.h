@@ -23,7 +23,8 @@ enum packet_kind {
 	PACKET_TRANSMIT,        // finished frame: transmit on `port`
 	PACKET_ROUTE,           // L3 packet without Ethernet header: find next hop, then transmit
 	PACKET_PUNT, // worker -> main: UDP payload for the control plane, see struct packet_private
-	PACKET_TO_KERNEL, // worker -> main: whole frame for the exception TAP of `port`
+	PACKET_PUNT_NATIVE, // the same of the native protocol
+	PACKET_TO_KERNEL,   // worker -> main: whole frame for the exception TAP of `port`
 };
 
 struct packet_private {

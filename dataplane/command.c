@@ -103,6 +103,16 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 		command->result = 0;
 		break;
 	}
+	case COMMAND_DELIVER: {
+		const struct api_native_deliver *deliver = (const void *)command->payload;
+		command->result =
+			pipeline_deliver(worker, deliver, command->payload + sizeof(*deliver), now);
+		break;
+	}
+	case COMMAND_NATIVE_SETTINGS:
+		memcpy(&worker->native, command->payload, sizeof(worker->native));
+		command->result = 0;
+		break;
 	}
 	if (command->kind != COMMAND_SNAPSHOT)
 		explicit_bzero(command->payload, command->size);

@@ -19,11 +19,13 @@ enum {
 };
 
 enum command_kind {
-	COMMAND_INSTALL = 1, // API_ALLOCATION_INSTALL ... API_CHANNEL_BIND
-	COMMAND_SEND,        // API_PACKET_SEND
-	COMMAND_SNAPSHOT,    // fills payload with struct api_snapshot_item from `position` on
-	COMMAND_END_ALL,     // ends allocations from `position` on; -EAGAIN: not all yet
-	COMMAND_SETTINGS,    // payload: struct command_settings
+	COMMAND_INSTALL = 1,     // API_ALLOCATION_INSTALL ... API_CHANNEL_BIND
+	COMMAND_SEND,            // API_PACKET_SEND
+	COMMAND_SNAPSHOT,        // fills payload with struct api_snapshot_item from `position` on
+	COMMAND_END_ALL,         // ends allocations from `position` on; -EAGAIN: not all yet
+	COMMAND_SETTINGS,        // payload: struct command_settings
+	COMMAND_DELIVER,         // API_NATIVE_DELIVER; result: devices
+	COMMAND_NATIVE_SETTINGS, // payload: const struct native_settings *
 };
 
 struct command_settings {

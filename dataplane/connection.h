@@ -97,11 +97,18 @@ bool connection_event(
 // Bytes that can be appended for certain.
 uint32_t connection_room(const struct connection *connection);
 
-// ---- between connection.c, requests.c and readings.c ----
+// ---- between connection.c, request*.c and readings.c ----
 
 // Executes one request of checked framing. 0: done or under way; -EAGAIN: ask again later, nothing
 // was done; other: close the connection.
 int request_execute(struct connection *connection, const struct api_frame *frame);
+// The same of those about the native protocol.
+int request_native(struct connection *connection, const struct api_frame *frame);
+// Whether the payload has the size of its type, counts inside it included. Asked before anything
+// looks into it; false for unknown types.
+bool request_size_is_right(const struct api_frame *frame);
+// Whether the type is for the control role alone.
+bool request_needs_control(uint32_t type);
 void request_snapshot_continue(struct connection *connection);
 // Appends list items as long as there is room; ends the stream when all are told.
 void reading_continue(struct connection *connection);

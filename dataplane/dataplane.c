@@ -172,6 +172,9 @@ static int make_worker(struct dataplane *dataplane, const struct eal *eal, uint1
 	worker->next_hops = dataplane->next_hops;
 	worker->client_index = dataplane->client_index;
 	worker->guard_rules = dataplane->guard_rules;
+	worker->leases = dataplane->leases;
+	worker->handles = dataplane->handles;
+	worker->native = &dataplane->native.slots[0];
 	worker->pool = dataplane->pool;
 	for (unsigned p = 0; p < dataplane->port_count; p++) {
 		worker->port_has_kernel[p] = dataplane->ports[p].has_kernel;
@@ -193,6 +196,8 @@ static int make_tables(
 	int result = dataplane->relay_ports && dataplane->next_hops && dataplane->guard_rules
 			     ? 0
 			     : -ENOMEM;
+	if (result == 0)
+		result = native_open(dataplane, dataplane->config);
 	if (result == 0 && dataplane->config->dataplane.workers > 1) {
 		dataplane->client_index = client_index_create(dataplane->config->dataplane.workers,
 			dataplane->config->dataplane.allocations, SOCKET_ID_ANY);
@@ -202,12 +207,15 @@ static int make_tables(
 		result = make_worker(dataplane, eal, w);
 	if (result)
 		snprintf(error, DATAPLANE_ERROR_SIZE,
-			"the tables for %u mappings and %u allocations on each of %u workers do "
-			"not fit; "
-			"raise [dataplane] memory (%u MiB now) or lower mappings",
+			"the tables for %u mappings and %u allocations on each of %u workers, %u "
+			"leases and %u handles do not fit; "
+			"raise [dataplane] memory (%u MiB now) or lower one of them",
 			dataplane->config->dataplane.mappings,
 			dataplane->config->dataplane.allocations,
-			dataplane->config->dataplane.workers, dataplane->config->dataplane.memory);
+			dataplane->config->dataplane.workers,
+			dataplane->config->registration.leases,
+			dataplane->config->registration.handles,
+			dataplane->config->dataplane.memory);
 	return result;
 }
 
@@ -308,6 +316,7 @@ void dataplane_close(struct dataplane *dataplane)
 	next_hops_free(dataplane->next_hops);
 	client_index_free(dataplane->client_index);
 	guard_rules_free(dataplane->guard_rules);
+	native_close(dataplane);
 	rte_mempool_free(dataplane->pool);
 	explicit_bzero(dataplane->tag_key, sizeof(dataplane->tag_key));
 	explicit_bzero(dataplane->secret, sizeof(dataplane->secret));

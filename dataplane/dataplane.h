@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dataplane/machine.h"
+#include "dataplane/native_requests.h"
 #include "dataplane/port.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/steering/homes.h"
@@ -47,6 +48,9 @@ struct dataplane {
 	struct next_hops *next_hops;          // main: rw, workers: ro
 	struct client_index *client_index;    // workers: rw; NULL: one worker
 	struct guard_rules *guard_rules;      // main: rw, workers: ro
+	struct leases *leases;                // main: rw, workers: ro but for next hops
+	struct handles *handles;              // main, workers: rw
+	struct native native;                 // main: rw
 	struct api_guard_limits guard_limits; // main: rw
 
 	struct steering_homes homes[2]; // [0] IPv4, [1] IPv6

@@ -136,12 +136,45 @@ static struct net_endpoint endpoint(uint8_t family, const uint8_t *bytes, uint16
 	return out;
 }
 
-// The mbuf becomes struct api_punt and the payload behind it: what main sends is what lies there.
+enum {
+	HEADERS_MOST = RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) + HEADERS_IPV6_LENGTH +
+		       HEADERS_UDP_LENGTH,
+};
+
+// The mbuf becomes the message's own part and the payload behind it: what main sends is what lies
+// there.
+static void punt_payload(struct worker *worker, struct rte_mbuf *mbuf,
+	const struct headers *headers, enum packet_kind kind, uint16_t port, const void *message,
+	uint16_t size)
+{
+	struct worker_machine *machine = worker->machine;
+	uint16_t surplus = (uint16_t)(rte_pktmbuf_data_len(mbuf) - headers->payload_offset -
+				      headers->payload_length);
+	// Of padding behind the datagram nobody is told, so it is wiped here.
+	if (surplus)
+		memset(rte_pktmbuf_mtod_offset(
+			       mbuf, uint8_t *, headers->payload_offset + headers->payload_length),
+			0, surplus);
+	if (mbuf->nb_segs != 1 || !rte_pktmbuf_adj(mbuf, headers->payload_offset) ||
+		rte_pktmbuf_trim(mbuf, surplus) != 0 || rte_pktmbuf_headroom(mbuf) < size) {
+		worker_drop(worker, mbuf, DROP_no_mbuf);
+		return;
+	}
+	memcpy(rte_pktmbuf_prepend(mbuf, size), message, size);
+	struct packet_private *private = rte_mbuf_to_priv(mbuf);
+	private->kind = (uint8_t)kind;
+	private->worker = (uint8_t)worker->id;
+	private->port = port;
+	if (rte_ring_sp_enqueue(machine->punts, mbuf) != 0)
+		worker_drop(worker, mbuf, DROP_punt_ring_full);
+	else
+		machine->ring_doorbell = true;
+}
+
 void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
 	uint16_t port, const struct api_allocation_context *context)
 {
-	struct worker_machine *machine = worker->machine;
-	struct api_punt punt = {
+	const struct api_punt punt = {
 		.source = endpoint(headers->family, headers->source, headers->source_port),
 		.destination =
 			endpoint(headers->family, headers->destination, headers->destination_port),
@@ -150,30 +183,23 @@ void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct head
 		.port = port,
 		.length = headers->payload_length,
 	};
-	uint16_t surplus = (uint16_t)(rte_pktmbuf_data_len(mbuf) - headers->payload_offset -
-				      headers->payload_length);
-	// Of padding behind the datagram nobody is told, so it is wiped here.
-	if (surplus)
-		memset(rte_pktmbuf_mtod_offset(
-			       mbuf, uint8_t *, headers->payload_offset + headers->payload_length),
-			0, surplus);
-	static_assert(sizeof(punt) >= RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) +
-					      HEADERS_IPV6_LENGTH + HEADERS_UDP_LENGTH,
+	static_assert(sizeof(punt) >= HEADERS_MOST,
 		"written over all headers: whoever wipes what the mbuf holds wipes them too");
-	if (mbuf->nb_segs != 1 || !rte_pktmbuf_adj(mbuf, headers->payload_offset) ||
-		rte_pktmbuf_trim(mbuf, surplus) != 0 || rte_pktmbuf_headroom(mbuf) < sizeof(punt)) {
-		worker_drop(worker, mbuf, DROP_no_mbuf);
-		return;
-	}
-	memcpy(rte_pktmbuf_prepend(mbuf, sizeof(punt)), &punt, sizeof(punt));
-	struct packet_private *private = rte_mbuf_to_priv(mbuf);
-	private->kind = PACKET_PUNT;
-	private->worker = (uint8_t)worker->id;
-	private->port = port;
-	if (rte_ring_sp_enqueue(machine->punts, mbuf) != 0)
-		worker_drop(worker, mbuf, DROP_punt_ring_full);
-	else
-		machine->ring_doorbell = true;
+	punt_payload(worker, mbuf, headers, PACKET_PUNT, port, &punt, sizeof(punt));
+}
+
+void worker_punt_native(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_native_punt *from)
+{
+	struct api_native_punt punt = *from;
+	punt.source = endpoint(headers->family, headers->source, headers->source_port);
+	punt.destination =
+		endpoint(headers->family, headers->destination, headers->destination_port);
+	punt.worker = worker->id;
+	punt.port = port;
+	punt.length = headers->payload_length;
+	static_assert(sizeof(punt) >= HEADERS_MOST, "as above");
+	punt_payload(worker, mbuf, headers, PACKET_PUNT_NATIVE, port, &punt, sizeof(punt));
 }
 
 void worker_to_kernel(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)

@@ -8,6 +8,7 @@
 #include "dataplane/stage/pass.h"
 #include "dataplane/stage/relay.h"
 #include "dataplane/table/held.h"
+#include "dataplane/table/leases.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/relay_ports.h"
 
@@ -237,6 +238,30 @@ int pipeline_send(struct worker *worker, const struct api_packet_send *send, con
 	}
 	transmit_unrouted(worker, mbuf, (uint32_t)send->destination.port * 0x9E3779B1u, now);
 	return 0;
+}
+
+int pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,
+	const uint8_t *payload, uint64_t now)
+{
+	const struct node_addresses *addresses = worker->addresses;
+	struct lease_view devices[NATIVE_DEVICES_MAX];
+	int found = leases_look_up(worker->leases, deliver->address, ticks_of(now), devices);
+	int sent = 0, result = found == 0 ? -ENOENT : found;
+	for (int i = 0; i < found; i++) {
+		const struct lease_view *device = &devices[i];
+		struct api_packet_send send = {
+			.source = {.address = addresses->listen[device->server & SERVER_INDEX_MASK],
+				.port = own_server_port(addresses, device->server)},
+			.destination = {.address.family = device->family,
+				.port = device->client_port},
+			.worker = worker->id,
+			.length = deliver->length,
+		};
+		memcpy(send.destination.address.bytes, device->client, 16);
+		result = pipeline_send(worker, &send, payload, now);
+		sent += result == 0;
+	}
+	return sent > 0 ? sent : result;
 }
 
 // A place whose neighbour may be known now is emptied through transmit_unrouted, which sends, or

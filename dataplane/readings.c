@@ -7,6 +7,8 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/guard_requests.h"
+#include "dataplane/table/handles.h"
+#include "dataplane/table/leases.h"
 #include "ebpf/load.h"
 #include "lib/config/difference.h"
 
@@ -20,7 +22,7 @@ enum {
 	COUNTERS_PER_WORKER = STATS_STAGE_COUNT + STATS_DROP_COUNT + STATS_EVENT_COUNT,
 };
 
-// ---- counters: those of each worker, then those of each port's steering program ----
+// ---- counters: those of each worker, of the ports' steering programs, of main ----
 
 static void worker_counter(const struct worker *worker, unsigned index, struct api_counter *out)
 {
@@ -73,9 +75,18 @@ static bool counter_item(
 		return true;
 	}
 	index = position - dataplane->worker_count * COUNTERS_PER_WORKER;
-	if (index >= STEER_COUNTERS)
+	if (index < STEER_COUNTERS) {
+		steering_counter(dataplane, index, out);
+		return true;
+	}
+	index -= STEER_COUNTERS;
+	if (index >= NATIVE_COUNTER_COUNT)
 		return false;
-	steering_counter(dataplane, index, out);
+	out->worker = API_NO_PORT;
+	out->kind = API_COUNTER_EVENT;
+	out->value = dataplane->native.counters[index];
+	snprintf(out->name, sizeof(out->name), "%s",
+		native_counter_name((enum native_counter)index));
 	return true;
 }
 
@@ -246,6 +257,10 @@ void reading_gauges(struct connection *connection, uint32_t id)
 		.draining = dataplane->drain.on,
 		.drain_left_ms = dataplane_drain_left(dataplane),
 		.hugepages = dataplane->hugepages,
+		.leases = dataplane->leases->used,
+		.leases_max = dataplane->leases->capacity,
+		.handles = 2 * dataplane->handles->used,
+		.handles_max = dataplane->handles->count,
 	};
 	for (unsigned w = 0; w < dataplane->worker_count; w++) {
 		const struct stats *stats = &dataplane->workers[w]->stats;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The requests of dataplane/api/messages.h: who may make them, how large they are, and what they
-// do. Installs and packets to send become commands for the worker that the request names;
-// everything else is done here at once. Main lcore.
+// The requests of dataplane/api/messages.h and what they do. Installs and packets to send become
+// commands for the worker that the request names; everything else is done here at once. Main lcore.
 
 #include "dataplane/connection.h"
 
@@ -13,76 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-// Sizes are checked before anything looks into a payload.
-static bool size_is_right(const struct api_frame *frame)
-{
-	switch (frame->header.type) {
-	case API_HELLO:
-		return frame->size == sizeof(struct api_hello);
-	case API_ALLOCATION_INSTALL:
-		return frame->size == sizeof(struct api_allocation_install);
-	case API_ALLOCATION_REFRESH:
-	case API_ALLOCATION_REMOVE:
-		return frame->size == sizeof(struct api_allocation_change);
-	case API_PERMISSIONS_INSTALL: {
-		struct api_permissions_install install;
-		if (frame->size < sizeof(install))
-			return false;
-		memcpy(&install, frame->payload, sizeof(install));
-		return install.count >= 1 && install.count <= API_PERMISSIONS_MAX &&
-		       frame->size == sizeof(install) + install.count * sizeof(struct net_address);
-	}
-	case API_CHANNEL_BIND:
-		return frame->size == sizeof(struct api_channel_bind);
-	case API_PACKET_SEND: {
-		struct api_packet_send send;
-		if (frame->size < sizeof(send))
-			return false;
-		memcpy(&send, frame->payload, sizeof(send));
-		return frame->size == sizeof(send) + send.length;
-	}
-	case API_DRAIN:
-		return frame->size == sizeof(struct api_drain);
-	case API_SETTINGS:
-		return frame->size == sizeof(struct api_settings);
-	case API_LINK_SET:
-		return frame->size == sizeof(struct api_link_set);
-	case API_LINK_DELETE:
-		return frame->size == sizeof(struct api_link_delete);
-	case API_ROUTE_SET:
-	case API_ROUTE_DELETE:
-		return frame->size == sizeof(struct api_route);
-	case API_NEIGHBOUR_SET:
-	case API_NEIGHBOUR_DELETE:
-		return frame->size == sizeof(struct api_neighbour);
-	case API_GUARD_SET:
-		return frame->size == sizeof(struct api_guard_rule);
-	case API_GUARD_REMOVE:
-		return frame->size == sizeof(struct net_prefix);
-	case API_GUARD_LIMITS_SET:
-		return frame->size == sizeof(struct api_guard_limits);
-	case API_GUARD_RULES:
-	case API_GUARD_LIMITS:
-	case API_SNAPSHOT:
-	case API_ROUTING_SYNCED:
-	case API_COUNTERS:
-	case API_PORTS:
-	case API_WORKERS:
-	case API_GAUGES:
-	case API_STEERING:
-	case API_CONFIG_KEYS:
-		return frame->size == 0;
-	default:
-		return false; // unknown, or an event
-	}
-}
-
-static bool needs_control(uint32_t type)
-{
-	return type < API_COUNTERS || (type >= API_GUARD_SET && type < API_GUARD_RULES) ||
-	       (type >= API_SETTINGS && type < API_STEERING);
-}
 
 static int answer(struct connection *connection, const struct api_frame *frame, int result)
 {
@@ -159,6 +88,9 @@ static uint16_t worker_of(const struct api_frame *frame)
 	case API_PACKET_SEND:
 		offset = offsetof(struct api_packet_send, worker);
 		break;
+	case API_NATIVE_DELIVER:
+		offset = offsetof(struct api_native_deliver, worker);
+		break;
 	default:
 		offset = offsetof(struct api_allocation_change, worker);
 		break;
@@ -187,7 +119,9 @@ static int send_command(struct connection *connection, const struct api_frame *f
 	struct command *command = command_take(lane);
 	if (!command)
 		return -EAGAIN;
-	command->kind = answered ? COMMAND_INSTALL : COMMAND_SEND;
+	command->kind = !answered                    ? COMMAND_SEND
+			: type == API_NATIVE_DELIVER ? COMMAND_DELIVER
+						     : COMMAND_INSTALL;
 	command->type = type;
 	command->id = frame->header.id;
 	command->connection = answered ? connection->serial : 0;
@@ -249,12 +183,21 @@ static void snapshot_completed(struct connection *connection, const struct comma
 
 void connection_completed(struct connection *connection, const struct command *command)
 {
+	const struct dataplane *dataplane = connection->server->dataplane;
 	connection->outstanding--;
-	if (command->kind == COMMAND_SNAPSHOT)
+	// What goes to all workers is answered with the last of them.
+	if ((command->kind == COMMAND_SETTINGS && dataplane->settings.pending) ||
+		(command->kind == COMMAND_NATIVE_SETTINGS && dataplane->native.pending))
+		return;
+	if (command->kind == COMMAND_SNAPSHOT) {
 		snapshot_completed(connection, command);
-	else if (command->kind != COMMAND_SETTINGS ||
-		 connection->server->dataplane->settings.pending == 0)
+	} else if (command->kind == COMMAND_DELIVER && command->result >= 0) {
+		const struct api_native_delivered delivered = {(uint32_t)command->result, 0};
+		connection_append(connection, command->id, command->type, &delivered,
+			sizeof(delivered), NULL, 0);
+	} else {
 		connection_append_result(connection, command->id, command->type, command->result);
+	}
 }
 
 // ---- what main does itself ----
@@ -346,13 +289,13 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 {
 	struct dataplane *dataplane = connection->server->dataplane;
 	uint32_t type = frame->header.type;
-	if (frame->header.length < 0 || !size_is_right(frame) ||
+	if (frame->header.length < 0 || !request_size_is_right(frame) ||
 		(frame->header.id == 0 && type != API_PACKET_SEND) ||
 		(connection->role == 0) != (type == API_HELLO))
 		return -EBADMSG;
 	if (type == API_HELLO)
 		return hello(connection, frame);
-	if (needs_control(type) && connection->role != API_ROLE_CONTROL)
+	if (request_needs_control(type) && connection->role != API_ROLE_CONTROL)
 		return answer(connection, frame, -EPERM);
 	switch (type) {
 	case API_ALLOCATION_INSTALL:
@@ -361,6 +304,7 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 	case API_PERMISSIONS_INSTALL:
 	case API_CHANNEL_BIND:
 	case API_PACKET_SEND:
+	case API_NATIVE_DELIVER:
 		return send_command(connection, frame);
 	case API_SNAPSHOT:
 	case API_COUNTERS:
@@ -387,6 +331,11 @@ int request_execute(struct connection *connection, const struct api_frame *frame
 	case API_GUARD_REMOVE:
 	case API_GUARD_LIMITS_SET:
 		return answer(connection, frame, guard(dataplane, frame));
+	case API_LEASE_SET:
+	case API_LEASE_REMOVE:
+	case API_HANDLES_INSTALL:
+	case API_NATIVE_SETTINGS:
+		return request_native(connection, frame);
 	case API_GUARD_LIMITS:
 		connection_append(connection, frame->header.id, type, &dataplane->guard_limits,
 			sizeof(dataplane->guard_limits), NULL, 0);

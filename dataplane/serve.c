@@ -127,10 +127,12 @@ static unsigned take_punts(struct serve *serve, struct worker_machine *machine)
 		rte_ring_sc_dequeue_burst(machine->punts, (void **)mbufs, PUNT_BATCH, NULL);
 	struct connection *control = serve->api.server.control;
 	for (unsigned i = 0; i < count; i++) {
+		const struct packet_private *private = rte_mbuf_to_priv(mbufs[i]);
 		if (control)
-			connection_event(control, API_PUNT, rte_pktmbuf_mtod(mbufs[i], void *),
-				rte_pktmbuf_data_len(mbufs[i]));
-		// The headers lay where struct api_punt is now (worker_punt).
+			connection_event(control,
+				private->kind == PACKET_PUNT_NATIVE ? API_NATIVE_PUNT : API_PUNT,
+				rte_pktmbuf_mtod(mbufs[i], void *), rte_pktmbuf_data_len(mbufs[i]));
+		// The headers lay where struct api_punt is now (punt_payload).
 		launder_data(mbufs[i]);
 	}
 	if (count)
@@ -179,6 +181,8 @@ static unsigned take_commands(struct serve *serve, struct worker_machine *machin
 	while ((command = command_completed(&machine->lane)) != NULL) {
 		if (command->kind == COMMAND_SETTINGS)
 			settings_reported(serve->dataplane);
+		else if (command->kind == COMMAND_NATIVE_SETTINGS)
+			native_settings_reported(serve->dataplane);
 		struct connection *connection =
 			command->connection ? socket_connection(&serve->api, command->connection)
 					    : NULL;
@@ -302,6 +306,7 @@ void serve_run(struct serve *serve)
 		work += take_all(serve);
 		end_all(dataplane);
 		settings_tick(dataplane);
+		work += native_tick(dataplane);
 		socket_work(&serve->api);
 	}
 }

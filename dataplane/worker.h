@@ -73,7 +73,7 @@ void worker_transmit(struct worker *worker, struct rte_mbuf **mbufs, unsigned co
 // mbuf still holds the whole frame; headers describe it.
 void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
 	uint16_t port, const struct api_allocation_context *context);
-// The same of a native message. worker, port and length are filled in here.
+// The same of a native message. source, destination, worker, port and length are filled in here.
 void worker_punt_native(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
 	uint16_t port, const struct api_native_punt *punt);
 // A whole frame to the kernel, by the port's exception TAP; dropped and counted when the port has

@@ -231,13 +231,16 @@ static bool pair_end(
 	return end;
 }
 
+bool handles_empty(const struct handles *handles)
+{
+	return handles->main->free_count == handles->count / 2;
+}
+
 bool handles_expire(
 	struct handles *handles, uint64_t now, unsigned *budget, struct handles_ended *out)
 {
 	struct handles_main *m = handles->main;
 	uint32_t tick = ticks_of(now);
-	if (m->free_count == handles->count / 2)
-		*budget = 0;
 	while (*budget > 0) {
 		uint32_t index = m->scan;
 		const struct handle_pair *pair = &handles->pairs[index];

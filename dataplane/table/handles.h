@@ -189,6 +189,8 @@ void handles_free(struct handles *handles); // wipes
 int handles_install(struct handles *handles, const struct node_addresses *addresses,
 	const struct api_handles_install *install, bool draining, uint64_t now,
 	struct api_handles_installed *out);
+// Neither a live nor a closed pair.
+bool handles_empty(const struct handles *handles);
 // Looks at up to *budget pairs and takes what it looked at from it. True: one of them had to be
 // ended, *out tells. False: none (any more). Closed ones whose time has come are given back.
 bool handles_expire(

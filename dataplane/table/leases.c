@@ -453,13 +453,16 @@ int leases_remove(struct leases *leases, const struct api_lease *in, uint64_t no
 
 // ---- time ----
 
+bool leases_empty(const struct leases *leases)
+{
+	return leases->main->free_count == leases->capacity;
+}
+
 unsigned leases_expire(struct leases *leases, uint64_t now, unsigned budget)
 {
 	struct leases_main *m = leases->main;
 	uint32_t tick = ticks_of(now);
 	unsigned ended = 0;
-	if (m->free_count == leases->capacity)
-		return 0;
 	for (; budget > 0; budget--) {
 		uint32_t index = m->scan++;
 		if (m->scan == leases->capacity)

@@ -181,6 +181,8 @@ void leases_rate_set(struct leases *leases, uint32_t per_second);
 int leases_set(struct leases *leases, const struct node_addresses *addresses,
 	const struct api_lease *lease, bool draining, uint64_t now);
 int leases_remove(struct leases *leases, const struct api_lease *lease, uint64_t now);
+// Neither a lease nor a tombstone.
+bool leases_empty(const struct leases *leases);
 // Looks at up to `budget` entries and ends those whose time has come. Returns how many leases it
 // ended (tombstones aside).
 unsigned leases_expire(struct leases *leases, uint64_t now, unsigned budget);

@@ -11,9 +11,12 @@
 // Include once per program, after dpdk_env.h.
 #pragma once
 
+#include "dataplane/native.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/table/client_index.h"
+#include "dataplane/table/handles.h"
 #include "dataplane/table/held.h"
+#include "dataplane/table/leases.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/relay_ports.h"
@@ -45,6 +48,9 @@ struct world {
 	struct next_hops *next_hops;
 	struct relay_ports *relay_ports;
 	struct client_index *client_index;
+	struct leases *leases;
+	struct handles *handles;
+	struct native_settings native;
 	struct rte_mempool *pool;
 	struct worker workers[WORLD_WORKERS];
 	uint64_t now;
@@ -224,6 +230,20 @@ static inline void world_open_with(bool behaviour, unsigned allocations)
 	assert_non_null(world.relay_ports);
 	world.client_index = client_index_create(WORLD_WORKERS, allocations, -1);
 	assert_non_null(world.client_index);
+	world.leases = leases_create(64, -1);
+	world.handles = handles_create(64, -1);
+	assert_non_null(world.leases);
+	assert_non_null(world.handles);
+	world.native = (struct native_settings){
+		.served = true,
+		.epoch = 1000,
+		.epoch_seconds = 3600,
+		.sender_bytes = 1024 * 1024,
+		.address_bytes = 4 * 1024 * 1024,
+		.cookie_key = {0xC0},
+		.path_key = {0xBA},
+		.tick_offset = 0x12345678,
+	};
 	assert_int_equal(next_hops_port(world.next_hops, 0, "eth-test"), 0);
 	world_link(0, 1500, true);
 	world_routes();
@@ -236,6 +256,9 @@ static inline void world_open_with(bool behaviour, unsigned allocations)
 			.relay_ports = world.relay_ports,
 			.client_index = world.client_index,
 			.next_hops = world.next_hops,
+			.leases = world.leases,
+			.handles = world.handles,
+			.native = &world.native,
 			.guard = guard_create(1, -1),
 			.pool = world.pool,
 		};
@@ -261,6 +284,8 @@ static inline void world_close(void)
 	next_hops_free(world.next_hops);
 	relay_ports_free(world.relay_ports);
 	client_index_free(world.client_index);
+	leases_free(world.leases);
+	handles_free(world.handles);
 	assert_int_equal(rte_mempool_in_use_count(world.pool), 0);
 }
 

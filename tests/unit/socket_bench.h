@@ -7,6 +7,8 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/settings.h"
 #include "dataplane/guard_rules.h"
+#include "dataplane/table/handles.h"
+#include "dataplane/table/leases.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -21,6 +23,8 @@ struct bench {
 	struct config config;
 	struct dataplane dataplane;
 	struct api_server server;
+	struct leases leases; // without entries, for their counts
+	struct handles handles;
 	bool control_is_dead; // what the alive callback tells
 };
 
@@ -45,6 +49,8 @@ static int bench_up_workers(void **state, unsigned workers)
 	memset(bench->dataplane.secret, 0xA8, sizeof(bench->dataplane.secret));
 	bench->dataplane.guard_rules = guard_rules_create();
 	assert_non_null(bench->dataplane.guard_rules);
+	bench->dataplane.leases = &bench->leases;
+	bench->dataplane.handles = &bench->handles;
 	bench->dataplane.worker_count = workers;
 	for (unsigned w = 0; w < workers; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
@@ -89,6 +95,8 @@ static inline unsigned bench_work(unsigned budget)
 		while ((command = command_completed(&worker->machine->lane)) != NULL) {
 			if (command->kind == COMMAND_SETTINGS)
 				settings_reported(&bench->dataplane);
+			else if (command->kind == COMMAND_NATIVE_SETTINGS)
+				native_settings_reported(&bench->dataplane);
 			for (unsigned i = 0; i < bench->server.count; i++)
 				if (bench->server.connections[i]->serial == command->connection)
 					connection_completed(bench->server.connections[i], command);
