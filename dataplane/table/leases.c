@@ -441,12 +441,12 @@ int leases_remove(struct leases *leases, const struct api_lease *in, uint64_t no
 				e->family != in->client.address.family ||
 				!mappings_address_equal(e->client, in->client.address.bytes))))
 		return -ESTALE;
+	if (e->deadline != 0)
+		lease_end(leases, index);
 	sequence_wait(&e->sequence);
 	e->issued = in->issued;
 	e->changed = tick;
 	sequence_give(&e->sequence);
-	if (e->deadline != 0)
-		lease_end(leases, index);
 	leases->main->due[index] = tombstone_due(leases, tick);
 	return 0;
 }
