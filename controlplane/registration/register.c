@@ -59,6 +59,15 @@ static void fill(struct registration_call *call, const struct native_register *m
 	memcpy(request->lease.device, message->device, NATIVE_DEVICE_SIZE);
 }
 
+// The dataplane would remember it, lest an older message made the lease after all. That is room for
+// which somebody has to pay, where leases are paid for.
+static bool withdraws_nothing(
+	const struct registration_core *core, const struct registration_request *request)
+{
+	return request->lifetime_s == 0 && !request->known &&
+	       core->config->registration.admission == CONFIG_ADMISSION_TOKEN;
+}
+
 void registration_register(struct registration_core *core, struct registration_call *call)
 {
 	struct registration_request *request = &call->request;
@@ -86,6 +95,8 @@ void registration_register(struct registration_core *core, struct registration_c
 	fill(call, &message);
 	if (registration_wants_token(core, call, &message))
 		registration_redeem(core, call, &message);
+	else if (withdraws_nothing(core, request))
+		registration_register_done(core, request, 0);
 	else
 		registration_start(core, request,
 			request->lifetime_s > 0 ? API_LEASE_SET : API_LEASE_REMOVE, &request->lease,
