@@ -34,12 +34,33 @@ static void send_packet(void *context, const struct api_packet_send *send, const
 	dataplane_link_send(node->link, send, payload);
 }
 
+// ---- core -> tokens ----
+
+static int redeem(void *context, const struct native_token *token, const uint8_t *covered,
+	size_t covered_size, void (*done)(void *context, int result), void *done_context)
+{
+	struct node *node = context;
+	if (!node->tokens)
+		return -EBADMSG;
+	return tokens_redeem(node->tokens, token, covered, covered_size, done, done_context);
+}
+
+static void give_back(void *context, const struct native_token *token)
+{
+	struct node *node = context;
+	if (node->tokens)
+		tokens_return(node->tokens, token);
+}
+
 // ---- life ----
 
 int native_open(struct node *node)
 {
-	const struct registration_output output = {
-		.context = node, .install = install, .send = send_packet};
+	const struct registration_output output = {.context = node,
+		.install = install,
+		.send = send_packet,
+		.redeem = redeem,
+		.give_back = give_back};
 	struct registration_key key;
 	int result = node_key_open(node->config->node.state, &key, node->key_trouble);
 	if (result == 0)

@@ -213,6 +213,8 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 		ports_ask(node);
 	if (dataplane_link_up(node->link))
 		guard_connected(node, restarted);
+	if (dataplane_link_up(node->link))
+		native_connected(node, hello);
 }
 
 static void link_is_down(void *context)
