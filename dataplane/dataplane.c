@@ -24,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	HELD_BUFFERS = 1024, // packets that wait for a neighbour, per worker
@@ -32,13 +31,6 @@ enum {
 	TAG_BYTES = 8,
 	ROOM_MIN = RTE_MBUF_DEFAULT_BUF_SIZE,
 };
-
-uint64_t dataplane_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 uint32_t dataplane_drain_left(const struct dataplane *dataplane)
 {

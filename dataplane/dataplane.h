@@ -84,7 +84,9 @@ void dataplane_stop(struct dataplane *dataplane);
 // Takes ports down, wipes and frees tables.
 void dataplane_close(struct dataplane *dataplane);
 
-// Milliseconds of the monotonic clock, the one clock of the main lcore.
+// Milliseconds of the monotonic clock, the one clock of the main lcore; and the clock of the
+// workers, for the tables that it shares with them.
 uint64_t dataplane_now_ms(void);
+uint64_t dataplane_now_tsc(void);
 // Milliseconds left until the drain deadline, UINT32_MAX when there is none.
 uint32_t dataplane_drain_left(const struct dataplane *dataplane);

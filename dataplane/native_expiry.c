@@ -12,7 +12,6 @@
 #include "dataplane/table/own_addresses.h"
 #include "lib/wire/native.h"
 
-#include <rte_cycles.h>
 #include <sodium.h>
 
 #include <string.h>
@@ -134,7 +133,7 @@ static unsigned expire_leases(struct dataplane *dataplane, uint64_t now)
 static unsigned expire(struct dataplane *dataplane)
 {
 	struct native *native = &dataplane->native;
-	uint64_t now = rte_rdtsc(), now_ms = dataplane_now_ms();
+	uint64_t now = dataplane_now_tsc(), now_ms = dataplane_now_ms();
 	uint64_t elapsed = now_ms - native->scanned_ms;
 	native->scanned_ms = now_ms;
 	native->owed_pairs = owed(native->owed_pairs, dataplane->handles->count / 2, elapsed);
@@ -164,7 +163,8 @@ static unsigned end_some(struct dataplane *dataplane)
 	while (native->end_handle < handles->count / 2 && budget > 0 &&
 		(worker = teller(dataplane)) != NULL) {
 		ended++;
-		if (!handles_end_next(handles, &native->end_handle, rte_rdtsc(), &budget, &out))
+		if (!handles_end_next(
+			    handles, &native->end_handle, dataplane_now_tsc(), &budget, &out))
 			break;
 		tell_drained(dataplane, worker, &out);
 		counters[NATIVE_handles_drained] += 2;

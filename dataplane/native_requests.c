@@ -9,7 +9,6 @@
 #include "dataplane/table/leases.h"
 #include "lib/wire/native.h"
 
-#include <rte_cycles.h>
 #include <rte_memory.h>
 
 #include <sys/random.h>
@@ -74,7 +73,7 @@ static const struct node_addresses *addresses_of(const struct dataplane *datapla
 int native_lease(struct dataplane *dataplane, uint32_t type, const struct api_lease *lease)
 {
 	struct leases *leases = dataplane->leases;
-	uint64_t before = leases->used, now = rte_rdtsc();
+	uint64_t before = leases->used, now = dataplane_now_tsc();
 	int result;
 	if (type == API_LEASE_REMOVE)
 		result = leases_remove(leases, lease, now);
@@ -96,7 +95,7 @@ int native_install(struct dataplane *dataplane, const struct api_handles_install
 	struct api_handles_installed *out)
 {
 	int result = handles_install(dataplane->handles, addresses_of(dataplane), install,
-		dataplane->drain.on, rte_rdtsc(), out);
+		dataplane->drain.on, dataplane_now_tsc(), out);
 	count(dataplane, result < 0   ? NATIVE_handles_refused
 			 : out->again ? NATIVE_handles_repeated
 				      : NATIVE_handles_installed);
