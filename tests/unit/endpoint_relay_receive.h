@@ -231,6 +231,20 @@ static inline void relay_by_address(
 	r->unknown += !known;
 }
 
+// Whose keepalives have ended is gone, and the other side hears of it; looked at with each packet.
+static inline void relay_expire(struct relay *r)
+{
+	for (unsigned i = 0; i < RELAY_PAIRS; i++)
+		for (unsigned side = 0; side < 2; side++) {
+			struct relay_pair *pair = &r->pairs[i];
+			if (!pair->live || pair->until_ms[side] > r->now_ms)
+				continue;
+			relay_closed(r, pair, side ^ 1, NATIVE_CLOSED_PEER_SILENT);
+			pair->live = false;
+			pair->closed_ms = r->now_ms;
+		}
+}
+
 static inline void relay_receive(
 	struct relay *r, const struct net_endpoint *from, const uint8_t *data, size_t size)
 {
@@ -238,6 +252,7 @@ static inline void relay_receive(
 
 	if (r->deaf || size == 0)
 		return;
+	relay_expire(r);
 	if (data[0] == NATIVE_FIRST_HANDLE) {
 		relay_by_handle(r, from, data, size);
 		return;
