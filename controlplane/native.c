@@ -3,9 +3,12 @@
 #include "controlplane/native.h"
 
 #include "controlplane/node.h"
+#include "controlplane/status.h"
+#include "lib/crypto/epoch.h"
 
 #include <errno.h>
 #include <sodium.h>
+#include <string.h>
 #include <time.h>
 
 static uint64_t wall_s(void)
@@ -97,4 +100,37 @@ void native_reconfigure(struct node *node)
 uint64_t native_tick(struct node *node)
 {
 	return registration_core_tick(node->registration, uv_now(node->loop), wall_s());
+}
+
+// ---- telling ----
+
+void native_status(
+	const struct node *node, const struct api_gauges *gauges, struct admin_status *status)
+{
+	const struct config *config = node->config;
+	struct admin_registration *out = &status->registration;
+	struct registration_usage usage;
+	registration_core_usage(node->registration, &usage);
+	*out = (struct admin_registration){
+		.enabled = config->registration.enabled,
+		.served = usage.served,
+		.admission = (uint32_t)config->registration.admission,
+		.epoch = epoch_at(wall_s(), config->registration.epoch),
+		.epoch_seconds = config->registration.epoch,
+		.load = usage.load,
+		.difficulty = usage.difficulty,
+		.sender_bytes = config->registration.sender_bytes,
+		.address_bytes = config->registration.address_bytes,
+		.new_leases = config->registration.new_leases,
+		.puzzle_above = config->registration.puzzle_above,
+	};
+	memcpy(out->relay_key, node->relay_key, sizeof(out->relay_key));
+	if (gauges) {
+		out->leases = gauges->leases;
+		out->leases_max = gauges->leases_max;
+		out->handles = gauges->handles;
+		out->handles_max = gauges->handles_max;
+	}
+	if (out->enabled && !out->served)
+		status_warn(status, "no registrations are served: %s", node->key_trouble);
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+struct admin_status;
 struct node;
 
 // Reads or makes the key and makes the core. Without a key the node serves TURN alone, and
@@ -21,3 +22,7 @@ void native_punt(void *node, const struct api_native_punt *punt, const uint8_t *
 void native_reconfigure(struct node *node);
 // ms until the next one.
 uint64_t native_tick(struct node *node);
+
+// What relayctl is told; gauges NULL: there is no dataplane to ask.
+void native_status(
+	const struct node *node, const struct api_gauges *gauges, struct admin_status *status);

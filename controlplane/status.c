@@ -83,6 +83,10 @@ static void tell_own_counters(const struct node *node, struct admin_reply *reply
 		tell_counter(reply, ADMIN_COUNTER_TOKENS,
 			tokens_counter(node->tokens, (enum tokens_counter)i), "%s",
 			tokens_counter_names[i]);
+	for (int i = 0; i < REGISTRATION_COUNTER_COUNT; i++)
+		tell_counter(reply, ADMIN_COUNTER_REGISTRATION,
+			registration_core_counter(node->registration, (enum registration_counter)i),
+			"%s", registration_counter_names[i]);
 	const struct dataplane_link_counters *link = dataplane_link_counters(node->link);
 #define TELL(name) tell_counter(reply, API_COUNTER_EVENT, link->name, "control_link_%s", #name);
 	DATAPLANE_LINK_COUNTERS(TELL)
@@ -192,8 +196,7 @@ static void provide_versions(void *context, struct admin_reply *reply)
 	admin_reply_end(reply, 0);
 }
 
-__attribute__((format(printf, 2, 3))) static void warn(
-	struct admin_status *status, const char *format, ...)
+void status_warn(struct admin_status *status, const char *format, ...)
 {
 	if (status->warning_count == ADMIN_WARNINGS_MAX)
 		return;
@@ -210,7 +213,7 @@ static void warn_of_listen(const struct node *node, struct admin_status *status)
 		if (!node->listen_missing[i])
 			continue;
 		net_address_format(&node->config->address.listen[i], text);
-		warn(status,
+		status_warn(status,
 			"[address] listen %s is on no interface of this host: add it (ip address "
 			"add) or correct the configuration",
 			text);
@@ -222,7 +225,7 @@ static void warn_of_local_ports(const struct config *config, struct admin_status
 	unsigned overlap =
 		local_ports_overlap_here(config->address.relay_first, config->address.relay_last);
 	if (overlap)
-		warn(status,
+		status_warn(status,
 			"the host's own connections may take %u of the relayed ports and would not "
 			"get their answers: sysctl net.ipv4.ip_local_reserved_ports=%u-%u",
 			overlap, config->address.relay_first, config->address.relay_last);
@@ -231,12 +234,12 @@ static void warn_of_local_ports(const struct config *config, struct admin_status
 static void warn_of_other_configuration(const struct node *node, struct admin_status *status)
 {
 	for (int key = -1; (key = reload_disagreement(node, (unsigned)(key + 1))) >= 0;)
-		warn(status,
+		status_warn(status,
 			"relay-dataplane and relay-controlplane were started with different values "
 			"of [%s] %s: restart the one that was started first",
 			config_key_section((unsigned)key), config_key_name((unsigned)key));
 	if (node->reload.settings_refused)
-		warn(status,
+		status_warn(status,
 			"relay-dataplane refuses relay-ports %u-%u: it listens on a port inside, "
 			"or "
 			"serves allocations on two earlier ranges",
@@ -246,19 +249,19 @@ static void warn_of_other_configuration(const struct node *node, struct admin_st
 static void warn_of_dataplane(const struct node *node, struct admin_status *status)
 {
 	if (!dataplane_link_up(node->link)) {
-		warn(status, "no dataplane: %s", node_trouble(node));
+		status_warn(status, "no dataplane: %s", node_trouble(node));
 		return;
 	}
 	warn_of_other_configuration(node, status);
 	for (size_t i = 0; i < node->port_count; i++)
 		if (!routes_port_up(node->routes, node->ports[i]))
-			warn(status, "interface %s is down or gone", node->ports[i]);
+			status_warn(status, "interface %s is down or gone", node->ports[i]);
 	if (!node->snapshot_done)
-		warn(status, "the dataplane's live allocations are still being counted");
+		status_warn(status, "the dataplane's live allocations are still being counted");
 	if (!node->routing_done)
-		warn(status, "the kernel's routes are still being copied to the dataplane");
+		status_warn(status, "the kernel's routes are still being copied to the dataplane");
 	if (node->routing_refused)
-		warn(status,
+		status_warn(status,
 			"the dataplane refused %llu links, routes or neighbours: its routing "
 			"tables are full",
 			(unsigned long long)node->routing_refused);
@@ -268,7 +271,7 @@ static void warn_of_tokens(const struct node *node, struct admin_status *status)
 {
 	const char *trouble = node->tokens ? tokens_trouble(node->tokens) : NULL;
 	if (trouble)
-		warn(status, "%s", trouble);
+		status_warn(status, "%s", trouble);
 }
 
 static void fill_configured(const struct node *node, struct admin_status *status)
@@ -323,6 +326,7 @@ static void tell_status(
 	fill_configured(node, &status);
 	if (gauges)
 		fill_gauges(node, gauges, &status);
+	native_status(node, gauges, &status);
 	warn_of_dataplane(node, &status);
 	warn_of_tokens(node, &status);
 	warn_of_listen(node, &status);

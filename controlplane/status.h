@@ -6,3 +6,7 @@
 #include "controlplane/node.h"
 
 struct admin_provider status_provider(struct node *node);
+
+// One more warning of `relayctl status`, as far as there is room.
+void status_warn(struct admin_status *status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));

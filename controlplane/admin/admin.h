@@ -38,7 +38,7 @@ struct admin_provider {
 	void (*status)(void *context, struct admin_reply *reply);
 	// One item of struct admin_versions.
 	void (*versions)(void *context, struct admin_reply *reply);
-	// Items: struct api_counter, those of the dataplane and ADMIN_COUNTER_TURN.
+	// Items: struct api_counter, those of the dataplane and of ADMIN_COUNTER_*.
 	void (*stats)(void *context, struct admin_reply *reply);
 	// Items: struct api_port.
 	void (*ports)(void *context, struct admin_reply *reply);

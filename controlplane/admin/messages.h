@@ -26,8 +26,9 @@ enum {
 	// A kind of struct api_counter beside enum api_counter_kind: counts of the TURN core, not
 	// of a worker.
 	ADMIN_COUNTER_TURN = 64,
-	ADMIN_COUNTER_TOKENS = 66,  // of controlplane/tokens
-	ADMIN_TOKEN_BATCH_MAX = 64, // tokens of one request
+	ADMIN_COUNTER_REGISTRATION = 65, // of the registration core
+	ADMIN_COUNTER_TOKENS = 66,       // of controlplane/tokens
+	ADMIN_TOKEN_BATCH_MAX = 64,      // tokens of one request
 	ADMIN_TOKEN_ELEMENT_SIZE = 32,
 	ADMIN_TOKEN_PROOF_SIZE = 64,
 };
@@ -109,6 +110,22 @@ enum admin_state {
 	ADMIN_STATE_UNREACHABLE = 3, // no dataplane: what it would tell is zero
 };
 
+// Key-free registration. Limits and numbers as in struct config.
+struct admin_registration {
+	uint64_t leases, leases_max;   // devices of addresses, of the dataplane
+	uint64_t handles, handles_max; // ends of pairs
+	uint32_t enabled;              // by the configuration
+	uint32_t served;               // enabled, and the relay has its key
+	uint32_t admission;            // enum config_admission
+	uint32_t epoch, epoch_seconds;
+	uint32_t load;       // registrations a second that had to be admitted
+	uint32_t difficulty; // zero bits that puzzles have to have now
+	uint32_t sender_bytes, address_bytes, new_leases, puzzle_above;
+	uint32_t reserved;
+	uint8_t relay_key[32]; // X25519, public; zero without one
+};
+static_assert(sizeof(struct admin_registration) == 112, "wire");
+
 // Text is terminated. Sets and numbers as in struct config.
 struct admin_status {
 	char name[64];
@@ -136,9 +153,10 @@ struct admin_status {
 	uint32_t listen_count;
 	uint32_t warning_count;
 	struct net_address listen[ADMIN_LISTEN_MAX];
+	struct admin_registration registration;
 	char warnings[ADMIN_WARNINGS_MAX][ADMIN_WARNING_SIZE];
 };
-static_assert(sizeof(struct admin_status) == 2224, "wire");
+static_assert(sizeof(struct admin_status) == 2336, "wire");
 
 enum admin_token_state {
 	ADMIN_TOKEN_ISSUING = 1,

@@ -75,6 +75,26 @@ static const char *state_word(uint32_t state)
 	return "unknown";
 }
 
+static json_t *registration(const struct admin_registration *r)
+{
+	json_t *object = json_object();
+	char key[RELAYCTL_KEY_TEXT_SIZE];
+
+	json_object_set_new(object, "enabled", json_boolean(r->enabled != 0));
+	json_object_set_new(object, "served", json_boolean(r->served != 0));
+	set_text(object, "admission", relayctl_text_admission(r->admission));
+	set_number(object, "epoch", r->epoch);
+	set_number(object, "epoch_seconds", r->epoch_seconds);
+	set_number(object, "leases", r->leases);
+	set_number(object, "leases_max", r->leases_max);
+	set_number(object, "handles", r->handles);
+	set_number(object, "handles_max", r->handles_max);
+	set_number(object, "load", r->load);
+	set_number(object, "difficulty", r->difficulty);
+	set_text(object, "relay_key", r->served ? relayctl_text_key(r->relay_key, key) : "");
+	return object;
+}
+
 json_t *relayctl_json_status(const struct admin_status *s)
 {
 	json_t *object = json_object();
@@ -99,6 +119,7 @@ json_t *relayctl_json_status(const struct admin_status *s)
 	set_text(object, "realm", s->realm);
 	set_number(object, "allocations", s->allocations);
 	set_number(object, "allocations_max", s->allocations_max);
+	json_object_set_new(object, "registration", registration(&s->registration));
 	set_number(object, "workers", s->workers);
 	set_number(object, "ports", s->ports);
 	json_object_set_new(object, "hugepages", json_boolean(s->hugepages != 0));
@@ -228,6 +249,7 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 	json_t *object = json_object();
 	json_t *workers = json_array();
 	json_t *turn = json_object();
+	json_t *registrations = json_object();
 	json_t *tokens = json_object(); // empty where they are not used
 	json_t *system = json_pack("{s:{},s:{},s:{}}", "stages", "drops", "events");
 
@@ -236,6 +258,10 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 		json_t *owner;
 		if (c->kind == ADMIN_COUNTER_TURN) {
 			set_number(turn, c->name, c->value);
+			continue;
+		}
+		if (c->kind == ADMIN_COUNTER_REGISTRATION) {
+			set_number(registrations, c->name, c->value);
 			continue;
 		}
 		if (c->kind == ADMIN_COUNTER_TOKENS) {
@@ -257,6 +283,7 @@ json_t *relayctl_json_stats(const struct api_counter *counters, size_t count)
 	json_object_set_new(object, "workers", workers);
 	json_object_set_new(object, "system", system);
 	json_object_set_new(object, "turn", turn);
+	json_object_set_new(object, "registration", registrations);
 	json_object_set_new(object, "tokens", tokens);
 	return object;
 }

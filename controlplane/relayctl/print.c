@@ -4,6 +4,7 @@
 #include "controlplane/relayctl/print.h"
 
 #include "controlplane/relayctl/table.h"
+#include "lib/config/config.h"
 #include "lib/net/address_text.h"
 
 #include <stdbool.h>
@@ -36,6 +37,27 @@ static void add_listen(struct relayctl_table *table, const struct admin_status *
 	}
 }
 
+static void add_registration(struct relayctl_table *table, const struct admin_registration *r)
+{
+	char key[RELAYCTL_KEY_TEXT_SIZE];
+
+	relayctl_table_cell(table, "registration");
+	if (!r->served) {
+		relayctl_table_cell(table, r->enabled ? "not served" : "off");
+		return;
+	}
+	relayctl_table_cell(table, "admission %s, epoch %u of %s",
+		relayctl_text_admission(r->admission), r->epoch,
+		DURATION((uint64_t)r->epoch_seconds * 1000));
+	if (r->admission == CONFIG_ADMISSION_POW) {
+		relayctl_table_cell(table, "puzzle");
+		relayctl_table_cell(table, "%u bits at %s registrations a second", r->difficulty,
+			COUNT(r->load));
+	}
+	relayctl_table_cell(table, "relay key");
+	relayctl_table_cell(table, "%s", relayctl_text_key(r->relay_key, key));
+}
+
 void relayctl_print_status(const struct admin_status *s, FILE *out)
 {
 	struct relayctl_table *table = relayctl_table_create("ll", NULL);
@@ -54,6 +76,7 @@ void relayctl_print_status(const struct admin_status *s, FILE *out)
 	add_listen(table, s);
 	relayctl_table_cell(table, "authentication");
 	relayctl_table_cell(table, "%s (realm %s)", relayctl_text_auth(s->auth, auth), s->realm);
+	add_registration(table, &s->registration);
 	relayctl_table_cell(table, "relay ports");
 	if (reachable)
 		relayctl_table_cell(table, "%u-%u, %s of %s free", s->relay_first, s->relay_last,
@@ -64,6 +87,12 @@ void relayctl_print_status(const struct admin_status *s, FILE *out)
 		relayctl_table_cell(table, "allocations");
 		relayctl_table_cell(
 			table, "%s of %s", COUNT(s->allocations), COUNT(s->allocations_max));
+		relayctl_table_cell(table, "leases");
+		relayctl_table_cell(table, "%s of %s", COUNT(s->registration.leases),
+			COUNT(s->registration.leases_max));
+		relayctl_table_cell(table, "handles");
+		relayctl_table_cell(table, "%s of %s", COUNT(s->registration.handles),
+			COUNT(s->registration.handles_max));
 		relayctl_table_cell(table, "dataplane");
 		relayctl_table_cell(table, "%u worker%s, %u port%s, %s hugepages", s->workers,
 			s->workers == 1 ? "" : "s", s->ports, s->ports == 1 ? "" : "s",
@@ -193,6 +222,18 @@ static void print_kind(const struct api_counter *counters, size_t count, unsigne
 	relayctl_table_print(table, some ? out : NULL);
 }
 
+// A section of the control plane's own counters, when it has told some.
+static void print_kind_if_any(const struct api_counter *counters, size_t count, unsigned kind,
+	int all, const char *title, FILE *out)
+{
+	for (size_t i = 0; i < count; i++)
+		if (counters[i].kind == kind) {
+			fputc('\n', out);
+			print_kind(counters, count, kind, all, title, "WORKER|COUNTER|COUNT", out);
+			return;
+		}
+}
+
 void relayctl_print_stats(const struct api_counter *counters, size_t count, int all, FILE *out)
 {
 	print_kind(counters, count, API_COUNTER_STAGE, all, "Stages",
@@ -203,14 +244,9 @@ void relayctl_print_stats(const struct api_counter *counters, size_t count, int 
 	print_kind(counters, count, API_COUNTER_EVENT, all, "Events", "WORKER|EVENT|COUNT", out);
 	fputc('\n', out);
 	print_kind(counters, count, ADMIN_COUNTER_TURN, all, "TURN", "WORKER|COUNTER|COUNT", out);
+	print_kind_if_any(counters, count, ADMIN_COUNTER_REGISTRATION, all, "Registration", out);
 	// There only where tokens are used.
-	for (size_t i = 0; i < count; i++)
-		if (counters[i].kind == ADMIN_COUNTER_TOKENS) {
-			fputc('\n', out);
-			print_kind(counters, count, ADMIN_COUNTER_TOKENS, all, "Tokens",
-				"WORKER|COUNTER|COUNT", out);
-			break;
-		}
+	print_kind_if_any(counters, count, ADMIN_COUNTER_TOKENS, all, "Tokens", out);
 }
 
 void relayctl_print_changes(const struct admin_change *changes, size_t count, int check, FILE *out)

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { RELAYCTL_TEXT_SIZE = 64 };
+enum { RELAYCTL_TEXT_SIZE = 64, RELAYCTL_KEY_TEXT_SIZE = 45 };
 
 // Each writes into text and returns it.
 // 1234567 -> "1,234,567"
@@ -17,6 +17,11 @@ const char *relayctl_text_bytes(uint64_t bytes, char text[static RELAYCTL_TEXT_S
 const char *relayctl_text_duration(uint64_t milliseconds, char text[static RELAYCTL_TEXT_SIZE]);
 // Set of enum config_auth -> "static, rest"
 const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZE]);
+// enum config_admission
+const char *relayctl_text_admission(uint32_t admission);
+// 32 bytes in base64
+const char *relayctl_text_key(
+	const uint8_t key[static 32], char text[static RELAYCTL_KEY_TEXT_SIZE]);
 const char *relayctl_text_state(uint32_t state);
 // enum api_steering_way
 const char *relayctl_text_steering(unsigned way);

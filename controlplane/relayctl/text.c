@@ -6,6 +6,7 @@
 #include "lib/config/config.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 const char *relayctl_text_count(uint64_t number, char text[static RELAYCTL_TEXT_SIZE])
@@ -77,6 +78,26 @@ const char *relayctl_text_auth(unsigned auth, char text[static RELAYCTL_TEXT_SIZ
 			length += (size_t)snprintf(text + length, RELAYCTL_TEXT_SIZE - length,
 				"%s%s", length > 0 ? ", " : "", names[i].name);
 	return text;
+}
+
+const char *relayctl_text_admission(uint32_t admission)
+{
+	switch (admission) {
+	case CONFIG_ADMISSION_OPEN:
+		return "open";
+	case CONFIG_ADMISSION_POW:
+		return "pow";
+	case CONFIG_ADMISSION_TOKEN:
+		return "token";
+	}
+	return "unknown";
+}
+
+const char *relayctl_text_key(
+	const uint8_t key[static 32], char text[static RELAYCTL_KEY_TEXT_SIZE])
+{
+	return sodium_bin2base64(
+		text, RELAYCTL_KEY_TEXT_SIZE, key, 32, sodium_base64_VARIANT_ORIGINAL);
 }
 
 const char *relayctl_text_state(uint32_t state)

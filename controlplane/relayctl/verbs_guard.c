@@ -36,6 +36,9 @@ static const struct reason {
 	{"requests_total", "requests of all networks", NULL, {"punt_total"}},
 	{"replies", "replies to one network", NULL, {"reply_budget"}},
 	{"new_allocations", "new allocations", NULL, {"flood_refused"}},
+	{"native", "nothing a native client sends", NULL, {"native_malformed", "native_type"}},
+	{"sender", "data by address of one sender", NULL, {"sender_budget"}},
+	{"address", "data for one address", NULL, {"address_budget"}},
 };
 enum { REASONS = sizeof(reasons) / sizeof(reasons[0]) };
 
@@ -100,6 +103,7 @@ static int compare_rules(const void *a, const void *b)
 struct answers {
 	struct relayctl_list counters, rules;
 	struct api_guard_limits limits;
+	struct admin_status status; // for those of [registration]
 };
 
 static void print_tables(const struct answers *a)
@@ -128,6 +132,12 @@ static void print_tables(const struct answers *a)
 		{"requests of one network, with one", a->limits.punts_with_allocation},
 		{"requests of all networks, without an allocation", a->limits.punts_total},
 		{"new allocations of each worker", a->limits.new_allocations},
+		{"bytes by address of one sender, on each worker",
+			a->status.registration.sender_bytes},
+		{"bytes for one address, on each worker", a->status.registration.address_bytes},
+		{"new leases", a->status.registration.new_leases},
+		{"registrations without a puzzle (admission = pow)",
+			a->status.registration.puzzle_above},
 	};
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		relayctl_table_cell(table, "%s", limits[i].text);
@@ -161,12 +171,16 @@ static json_t *json_of(const struct answers *a)
 				"rule", action_name(rule[i].action), "from",
 				origin_name(rule[i].origin)));
 	}
-	return json_pack("{s:o,s:{s:I,s:I,s:I,s:I,s:I},s:o}", "drops", drops, "limits",
-		"reply_bytes", (json_int_t)a->limits.reply_bytes, "punts",
+	return json_pack("{s:o,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I},s:o}", "drops", drops,
+		"limits", "reply_bytes", (json_int_t)a->limits.reply_bytes, "punts",
 		(json_int_t)a->limits.punts, "punts_with_allocation",
 		(json_int_t)a->limits.punts_with_allocation, "punts_total",
 		(json_int_t)a->limits.punts_total, "new_allocations",
-		(json_int_t)a->limits.new_allocations, "rules", rules);
+		(json_int_t)a->limits.new_allocations, "sender_bytes",
+		(json_int_t)a->status.registration.sender_bytes, "address_bytes",
+		(json_int_t)a->status.registration.address_bytes, "new_leases",
+		(json_int_t)a->status.registration.new_leases, "puzzle_above",
+		(json_int_t)a->status.registration.puzzle_above, "rules", rules);
 }
 
 static int fetch(struct relayctl_client *client, struct answers *a)
@@ -180,6 +194,9 @@ static int fetch(struct relayctl_client *client, struct answers *a)
 	if (rc == 0)
 		rc = relayctl_client_ask(
 			client, ADMIN_GUARD_LIMITS, NULL, 0, &a->limits, sizeof(a->limits));
+	if (rc == 0)
+		rc = relayctl_client_ask(
+			client, ADMIN_STATUS, NULL, 0, &a->status, sizeof(a->status));
 	return rc;
 }
 

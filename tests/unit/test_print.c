@@ -159,6 +159,18 @@ static struct admin_status some_status(void)
 		.relay_first = 49152,
 		.relay_last = 65535,
 		.listen_count = 2,
+		.registration = {.leases = 1234,
+			.leases_max = 65536,
+			.handles = 6,
+			.handles_max = 4096,
+			.enabled = 1,
+			.served = 1,
+			.admission = CONFIG_ADMISSION_POW,
+			.epoch = 500000,
+			.epoch_seconds = 3600,
+			.load = 12000,
+			.difficulty = 13,
+			.relay_key = "a key of thirty-two bytes: alas."},
 		.warning_count = 1,
 		.warnings = {"2001:db8::1 is on no interface"},
 	};
@@ -181,8 +193,13 @@ static void test_status_for_people(void **state)
 			  "listen          192.0.2.1:3478\n"
 			  "                [2001:db8::1]:3478\n"
 			  "authentication  static (realm example.org)\n"
+			  "registration    admission pow, epoch 500000 of 1 h\n"
+			  "puzzle          13 bits at 12,000 registrations a second\n"
+			  "relay key       YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlczogYWxhcy4=\n"
 			  "relay ports     49152-65535, 16,372 of 16,384 free\n"
 			  "allocations     12 of 16,384\n"
+			  "leases          1,234 of 65,536\n"
+			  "handles         6 of 4,096\n"
 			  "dataplane       1 worker, 2 ports, without hugepages\n"
 			  "buffers         8,000 of 8,192 free\n"
 			  "to peers        1,234,567 packets, 1.2 GB\n"
@@ -207,6 +224,20 @@ static void test_status_for_people(void **state)
 	fclose(out);
 	assert_shows("dataplane unreachable: is relay-dataplane running?");
 	assert_hides("allocations");
+	assert_hides("leases");
+
+	status = some_status();
+	status.registration.served = 0;
+	out = begin();
+	relayctl_print_status(&status, out);
+	fclose(out);
+	assert_shows("registration    not served\n");
+	assert_hides("relay key");
+	status.registration.enabled = 0;
+	out = begin();
+	relayctl_print_status(&status, out);
+	fclose(out);
+	assert_shows("registration    off\n");
 }
 
 static void test_status_for_scripts(void **state)
@@ -231,6 +262,21 @@ static void test_status_for_scripts(void **state)
 	assert_int_equal(packets, 1234567);
 	assert_int_equal(bytes, 1234567890);
 	assert_null(json_object_get(object, "drain_left_ms"));
+	const char *admission, *key;
+	json_int_t leases, handles, epoch, difficulty;
+	int served;
+	assert_int_equal(
+		json_unpack(object, "{s:{s:b,s:s,s:I,s:I,s:I,s:I,s:s}}", "registration", "served",
+			&served, "admission", &admission, "epoch", &epoch, "leases", &leases,
+			"handles", &handles, "difficulty", &difficulty, "relay_key", &key),
+		0);
+	assert_true(served);
+	assert_string_equal(admission, "pow");
+	assert_int_equal(epoch, 500000);
+	assert_int_equal(leases, 1234);
+	assert_int_equal(handles, 6);
+	assert_int_equal(difficulty, 13);
+	assert_string_equal(key, "YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlczogYWxhcy4=");
 	json_decref(object);
 
 	status.state = ADMIN_STATE_DRAINING;

@@ -405,7 +405,7 @@ static void test_nonsense_is_no_answer(void **state)
 		{"other id", {3, ADMIN_STATUS, 0}, 12, RELAYCTL_FAILED, "Protocol error"},
 		{"other type", {2, ADMIN_STATS, 0}, 12, RELAYCTL_FAILED, "Protocol error"},
 		{"no payload", {2, ADMIN_STATUS, 0}, 12, RELAYCTL_FAILED, "Protocol error"},
-		{"longer than it is", {2, ADMIN_STATUS, 2224}, 12, RELAYCTL_FAILED,
+		{"longer than it is", {2, ADMIN_STATUS, sizeof(struct admin_status)}, 12, RELAYCTL_FAILED,
 			"Protocol error"},
 		{"refusal", {2, ADMIN_STATUS, -EPERM}, 12, RELAYCTL_FAILED, "only root"},
 		{"timeout", {2, ADMIN_STATUS, -ETIMEDOUT}, 12, RELAYCTL_FAILED,
