@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The order of the stages: parse, classify, one of six ways, transmit; one way, no turning back.
+// The order of the stages: parse, classify, one of nine ways, transmit; one way, no turning back.
 // Only a hairpinned packet goes through the peer's side in a second, shorter pass, which cannot
 // make another. Owner worker; nothing here blocks, allocates or logs.
 #include "dataplane/guard_rules.h"
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
+#include "dataplane/stage/originate.h"
 #include "dataplane/stage/pass.h"
 #include "dataplane/stage/relay.h"
 #include "dataplane/table/held.h"
@@ -26,6 +27,7 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 		atomic_load_explicit(&worker->next_hops->routes_epoch, memory_order_acquire);
 	pass->binding.count = pass->flow[PASS_CHANNEL_DATA].count = pass->send.count = 0;
 	pass->punt.count = pass->flow[PASS_PEER].count = pass->icmp.count = 0;
+	pass->by_handle.count = pass->by_address.count = pass->control.count = 0;
 	pass->later.count = 0;
 	pass->out_count = pass->hairpin_count = 0;
 	pass->handed = false;
@@ -106,6 +108,24 @@ static __attribute__((noinline)) void hairpin_run(
 	peers_only(&pass);
 }
 
+static uint64_t native_side(struct pass *pass, uint64_t start)
+{
+	struct worker *worker = pass->burst.worker;
+	if (pass->by_handle.count) {
+		stage_by_handle(pass);
+		start = pass_count(worker, STAGE_by_handle, pass->by_handle.count, start);
+	}
+	if (pass->by_address.count) {
+		stage_by_address(pass);
+		start = pass_count(worker, STAGE_by_address, pass->by_address.count, start);
+	}
+	if (pass->control.count) {
+		stage_control(pass);
+		start = pass_count(worker, STAGE_control, pass->control.count, start);
+	}
+	return start;
+}
+
 static uint64_t clients_side(struct pass *pass, uint64_t start)
 {
 	struct worker *worker = pass->burst.worker;
@@ -126,7 +146,7 @@ static uint64_t clients_side(struct pass *pass, uint64_t start)
 		stage_punt(pass);
 		start = pass_count(worker, STAGE_punt, pass->punt.count, start);
 	}
-	return start;
+	return native_side(pass, start);
 }
 
 static void burst_run(
@@ -214,30 +234,14 @@ int pipeline_send(struct worker *worker, const struct api_packet_send *send, con
 		worker->stats.drop[DROP_reply_budget]++;
 		return -EAGAIN;
 	}
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(worker->pool);
-	if (mbuf == NULL)
-		return -ENOBUFS;
-	uint8_t *p = (uint8_t *)rte_pktmbuf_append(mbuf, send->length);
-	if (p == NULL) {
-		rte_pktmbuf_free(mbuf);
-		return -EMSGSIZE;
-	}
-	memcpy(p, payload, send->length);
 	struct datagram out = {
 		.source = send->source.address.bytes,
 		.destination = send->destination.address.bytes,
 		.source_port = send->source.port,
 		.destination_port = send->destination.port,
 		.family = (uint8_t)family,
-		.ttl = DATAGRAM_TTL,
-		.identification = relay_identification(worker->mappings),
 	};
-	if (!datagram_wrap(mbuf, &out, DATAGRAM_COMPUTE)) {
-		rte_pktmbuf_free(mbuf);
-		return -ENOBUFS;
-	}
-	transmit_unrouted(worker, mbuf, (uint32_t)send->destination.port * 0x9E3779B1u, now);
-	return 0;
+	return originate(worker, &out, payload, send->length, now);
 }
 
 int pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,

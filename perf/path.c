@@ -64,6 +64,13 @@ void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct head
 	lost("punted");
 }
 
+void worker_punt_native(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_native_punt *punt)
+{
+	(void)worker, (void)mbuf, (void)headers, (void)port, (void)punt;
+	lost("punted");
+}
+
 void worker_to_kernel(struct worker *worker, struct rte_mbuf *mbuf, uint16_t port)
 {
 	(void)worker, (void)mbuf, (void)port;

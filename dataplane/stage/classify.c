@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Third decision: which stage a whole UDP datagram or ICMP error belongs to, by own address, port
 // and first byte (RFC 7983, RFC 9443). Reads no table. Owner worker.
+#include "dataplane/native.h"
 #include "dataplane/stage/kernel.h"
 #include "dataplane/stage/pass.h"
 #include "dataplane/stage/source.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/relay_ports.h"
+#include "lib/wire/native.h"
 #include "lib/wire/stun.h"
 
 enum {
@@ -34,6 +36,20 @@ static void classify_stun(struct pass *pass, unsigned at, const uint8_t *payload
 	pass_drop(pass, at, DROP_stun_unexpected);
 }
 
+// First bytes 4 to 6, on the primary port only: what a client is told of its handle names that one.
+static void classify_native(struct pass *pass, unsigned at, unsigned first)
+{
+	const struct native_settings *native = pass->burst.worker->native;
+	if (native == NULL || !native->served)
+		pass_drop(pass, at, DROP_native_off);
+	else if (first == NATIVE_FIRST_HANDLE)
+		pass_list_add(&pass->by_handle, at);
+	else if (first == NATIVE_FIRST_ADDRESS)
+		pass_list_add(&pass->by_address, at);
+	else
+		pass_list_add(&pass->control, at);
+}
+
 static void classify_client(struct pass *pass, unsigned at)
 {
 	const struct worker *worker = pass->burst.worker;
@@ -53,6 +69,8 @@ static void classify_client(struct pass *pass, unsigned at)
 			pass, at, h, (unsigned)payload[0] << 8 | payload[1], pass->server[at]);
 	else if (payload[0] <= FIRST_BYTE_STUN_LAST)
 		classify_stun(pass, at, payload);
+	else if (payload[0] <= NATIVE_FIRST_HANDLE && !(pass->server[at] & SERVER_ALTERNATE_PORT))
+		classify_native(pass, at, payload[0]);
 	else
 		pass_drop(pass, at, DROP_first_byte_unknown);
 }

@@ -2,6 +2,7 @@
 // Token buckets, see guard.h. Owner worker; create, free and limits: main lcore.
 #include "dataplane/stage/guard.h"
 
+#include "dataplane/stage/byte_budget.h"
 #include "dataplane/table/keyed_hash.h"
 #include "dataplane/table/memory.h"
 #include "dataplane/table/ticks.h"
@@ -56,6 +57,7 @@ struct guard {
 	uint32_t total_spent[PURSE_COUNT_ALL - PURSE_ANYBODY];
 	struct guard_slot *slots;
 	uint16_t *known; // live allocations by prefix
+	struct byte_budget senders, addresses;
 };
 
 static struct guard_rate rate_of(const struct guard *guard, unsigned purse)
@@ -106,12 +108,14 @@ struct guard *guard_create(unsigned workers, int socket)
 		return NULL;
 	guard->slots = table_memory_take(GUARD_SLOTS, sizeof(*guard->slots), socket);
 	guard->known = table_memory_take(GUARD_KNOWN, sizeof(*guard->known), socket);
-	if (guard->slots == NULL || guard->known == NULL) {
+	guard->hz = rte_get_tsc_hz() ? rte_get_tsc_hz() : 1000000000;
+	if (guard->slots == NULL || guard->known == NULL ||
+		!byte_budget_open(&guard->senders, guard->hz, socket) ||
+		!byte_budget_open(&guard->addresses, guard->hz, socket)) {
 		guard_free(guard);
 		return NULL;
 	}
 	randombytes_buf(&guard->key, sizeof(guard->key));
-	guard->hz = rte_get_tsc_hz() ? rte_get_tsc_hz() : 1000000000;
 	guard_limits_set(guard, &defaults, workers);
 	return guard;
 }
@@ -122,10 +126,14 @@ void guard_free(struct guard *guard)
 		return;
 	table_memory_give(guard->slots, GUARD_SLOTS, sizeof(*guard->slots));
 	table_memory_give(guard->known, GUARD_KNOWN, sizeof(*guard->known));
+	byte_budget_close(&guard->senders);
+	byte_budget_close(&guard->addresses);
 	table_memory_give(guard, 1, sizeof(*guard));
 }
 
-static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, unsigned family)
+// ipv4: the bits of an IPv4 address that count.
+static inline uint64_t source_hash(
+	const struct guard *guard, const uint8_t *source, unsigned family, uint32_t ipv4)
 {
 	// Whole words that exist in both forms, then a mask: three bytes stored one by one and
 	// read back as a word would wait for the store.
@@ -133,13 +141,33 @@ static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, un
 	if (family == NET_IPV4) {
 		uint32_t address;
 		memcpy(&address, source, sizeof(address));
-		word = address & 0xFFFFFF;
+		word = address & ipv4;
 	} else {
 		memcpy(&word, source, sizeof(word));
 		word &= 0xFFFFFFFFFFFFFF;
 	}
 	word |= (uint64_t)family << 56;
 	return keyed_hash(&guard->key, &word, 1);
+}
+
+static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, unsigned family)
+{
+	return source_hash(guard, source, family, 0xFFFFFF); // as it lies in memory
+}
+
+uint64_t guard_sender_hash(const struct guard *guard, const uint8_t *source, unsigned family)
+{
+	return source_hash(guard, source, family, 0xFFFFFFFF);
+}
+
+struct byte_budget *guard_senders(struct guard *guard)
+{
+	return &guard->senders;
+}
+
+struct byte_budget *guard_addresses(struct guard *guard)
+{
+	return &guard->addresses;
 }
 
 // The upper half of the hash, so that who shares a slot with a known prefix is not known by that.

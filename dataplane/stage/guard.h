@@ -45,6 +45,7 @@ enum {
 };
 
 struct guard;
+struct byte_budget; // byte_budget.h
 
 // Main. Bursts are one second's worth. guard_create (worker.h) sets the defaults. Each limit at
 // least 1 and at most 10^9.
@@ -66,6 +67,12 @@ enum guard_verdict {
 };
 enum guard_verdict guard_punt(struct guard *guard, const uint8_t *source, unsigned family,
 	bool has_allocation, uint32_t tick);
+
+// Data by address of the native protocol: bytes a second of one sender, and for one address, both
+// of this worker. A sender is an IPv4 address or an IPv6 /56, whatever ports it has.
+struct byte_budget *guard_senders(struct guard *guard);
+struct byte_budget *guard_addresses(struct guard *guard);
+uint64_t guard_sender_hash(const struct guard *guard, const uint8_t *source, unsigned family);
 
 // Flood rule. now: TSC.
 bool guard_allocation(struct guard *guard, uint64_t now);

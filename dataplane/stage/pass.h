@@ -33,7 +33,8 @@ struct pass {
 	uint32_t session[PASS_FLOWS][BURST_MAX]; // stage_look_up's: index or MAPPINGS_NONE
 	bool handed; // by another worker: what is not ours now is nobody's
 	struct pass_list binding, send, punt, icmp;
-	bool checksums_whole;  // of the port
+	struct pass_list by_handle, by_address, control; // the native protocol
+	bool checksums_whole;                            // of the port
 	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
 	// Finished frames, in the order in which they go out, each with its port.
 	unsigned out_count;
@@ -115,4 +116,7 @@ void stage_client_to_peer(struct pass *pass);
 void stage_send_indication(struct pass *pass);
 void stage_peer_to_client(struct pass *pass, bool hand_off);
 void stage_icmp_error(struct pass *pass, bool hand_off);
+void stage_by_handle(struct pass *pass);
+void stage_by_address(struct pass *pass);
+void stage_control(struct pass *pass);
 void stage_transmit(struct pass *pass);

@@ -55,6 +55,16 @@ void worker_punt(struct worker *w, struct rte_mbuf *mbuf, const struct headers *
 	rte_pktmbuf_free(mbuf);
 }
 
+void worker_punt_native(struct worker *w, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_native_punt *punt)
+{
+	(void)w;
+	(void)port;
+	(void)punt;
+	MUST(headers->payload_offset + headers->payload_length <= mbuf->data_len);
+	rte_pktmbuf_free(mbuf);
+}
+
 void worker_to_kernel(struct worker *w, struct rte_mbuf *mbuf, uint16_t port)
 {
 	(void)w;

@@ -60,6 +60,8 @@ struct world {
 	unsigned punt_count;
 	struct api_allocation_context punt_context;
 	struct headers punt_headers;
+	unsigned native_punt_count;
+	struct api_native_punt native_punt;
 	unsigned kernel_count, dropped;
 	unsigned handed_count;
 	uint16_t handed_to;
@@ -97,6 +99,28 @@ void worker_punt(struct worker *worker, struct rte_mbuf *mbuf, const struct head
 	(void)port;
 	world.punt_count++;
 	world.punt_context = *context;
+	world.punt_headers = *headers;
+	rte_pktmbuf_free(mbuf);
+}
+
+static inline struct net_endpoint headers_endpoint(
+	const struct headers *headers, const uint8_t *bytes, uint16_t port)
+{
+	struct net_endpoint e = {.port = port};
+	e.address = headers->family == NET_IPV4 ? net_address_v4(bytes) : net_address_v6(bytes);
+	return e;
+}
+
+void worker_punt_native(struct worker *worker, struct rte_mbuf *mbuf, const struct headers *headers,
+	uint16_t port, const struct api_native_punt *punt)
+{
+	(void)worker;
+	(void)port;
+	world.native_punt_count++;
+	world.native_punt = *punt;
+	world.native_punt.source = headers_endpoint(headers, headers->source, headers->source_port);
+	world.native_punt.destination =
+		headers_endpoint(headers, headers->destination, headers->destination_port);
 	world.punt_headers = *headers;
 	rte_pktmbuf_free(mbuf);
 }
@@ -204,6 +228,7 @@ static inline void world_routes(void)
 static inline void world_clear(void)
 {
 	world.frame_count = world.punt_count = world.kernel_count = world.dropped = 0;
+	world.native_punt_count = 0;
 	world.handed_count = world.wanted_count = world.expired_count = 0;
 	for (unsigned i = 0; i < WORLD_WORKERS; i++)
 		memset(&world.workers[i].stats, 0, sizeof(world.workers[i].stats));

@@ -11,6 +11,7 @@ static void first_bytes(void **state)
 {
 	(void)state;
 	world_open();
+	world.native.served = false;
 	for (unsigned byte = 0; byte < 256; byte++) {
 		uint8_t payload[20] = {(uint8_t)byte, [4] = 0x21, 0x12, 0xA4, 0x42};
 		struct frame f = from_client(0, payload, sizeof(payload));
@@ -23,6 +24,8 @@ static void first_bytes(void **state)
 		else if (byte <= 3)
 			// 0x01.. success responses, 0x02.. a request, 0x03.. a response
 			want = byte == 2 ? DROP_stun_malformed : DROP_stun_unexpected;
+		else if (byte <= 6)
+			want = DROP_native_off;
 		if (byte == 0 || byte == 2)
 			assert_int_equal(world.punt_count + world.dropped, 1);
 		else

@@ -37,6 +37,7 @@ static void open_both(void)
 		.relay_last = 65535,
 	};
 	world_open();
+	world.native.served = false;
 	world.workers[0].guard_rules = guard_rules_create();
 	object = bpf_object__open_mem(steer_xdp_object, steer_xdp_object_length, NULL);
 	assert_non_null(object);
@@ -226,8 +227,8 @@ static void messages_of_clients(void **state)
 		if (first >= 64 && first <= 79)
 			expect_message(m, 4, STEER_TAKE_CLIENT, DROP_no_channel, "channel");
 		else if (first >= 4 && first <= 8)
-			expect_message(
-				m, 32, STEER_TAKE_CLIENT, DROP_first_byte_unknown, "reserved");
+			expect_message(m, 32, STEER_TAKE_CLIENT,
+				first <= 6 ? DROP_native_off : DROP_first_byte_unknown, "reserved");
 		else if (first > 3)
 			expect_message(m, 32, STEER_DROP_FIRST_BYTE, DROP_first_byte_unknown,
 				"first byte");
