@@ -4,6 +4,7 @@
 
 #include "controlplane/status.h"
 #include "controlplane/token_verbs.h"
+#include "controlplane/turn_tokens.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -273,8 +274,10 @@ static void on_tick(uv_timer_t *timer)
 
 static int open_core(struct node *node)
 {
-	const struct turn_output output = {
-		.context = node, .install = core_install, .send = core_send};
+	const struct turn_output output = {.context = node,
+		.install = core_install,
+		.send = core_send,
+		.tokens = turn_tokens_of(node)};
 	node->core = turn_core_create(node->config, &output);
 	return node->core ? 0 : -ENOMEM;
 }
@@ -328,8 +331,8 @@ int node_start(struct node *node, uv_loop_t *loop, const char **what)
 		int (*open)(struct node *node);
 		const char *what;
 	} steps[] = {
-		{open_core, "the TURN core"},
 		{open_tokens, "the store of tokens"},
+		{open_core, "the TURN core"},
 		{native_open, "the registration core"},
 		{open_routes, "the kernel's routing (netlink)"},
 		{open_admin, "control.sock"},
@@ -355,8 +358,10 @@ void node_stop(struct node *node)
 	if (!uv_is_closing((uv_handle_t *)&node->tick))
 		uv_close((uv_handle_t *)&node->tick, NULL);
 	reload_stop(node);
-	tokens_close(node->tokens);
+	// Whoever waits for the disk is told, and has nobody to give back to any more.
+	struct tokens *tokens = node->tokens;
 	node->tokens = NULL;
+	tokens_close(tokens);
 	admin_server_close(node->admin);
 	node->admin = NULL;
 	dataplane_link_close(node->link);

@@ -86,7 +86,8 @@ static void rotated(void *context, int result)
 {
 	struct change *change = context;
 	struct tokens_key_info keys[TOKEN_STORE_KEYS_MAX];
-	unsigned count = result == 0 ? tokens_keys(change->node->tokens, keys) : 0;
+	const struct tokens *tokens = change->node->tokens; // NULL: the program stops
+	unsigned count = result == 0 && tokens ? tokens_keys(tokens, keys) : 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct admin_token_key item = item_of(&keys[i]);
 		if (keys[i].state == TOKEN_KEY_ISSUING)

@@ -327,6 +327,12 @@ void tokens_return(struct tokens *tokens, const struct native_token *token)
 	token_ring_tag(key, token->nonce, change->tag);
 }
 
+bool tokens_known(const struct tokens *tokens, uint32_t key_id, bool retired)
+{
+	return (retired ? token_ring_find(tokens->ring, key_id) : accepting(tokens, key_id)) !=
+	       NULL;
+}
+
 int tokens_key(struct tokens *tokens, uint32_t key_id,
 	const uint8_t nonce[static NATIVE_TOKEN_NONCE_SIZE], bool retired,
 	uint8_t out[static TOKEN_KEY_SIZE])

@@ -54,6 +54,9 @@ int tokens_redeem(struct tokens *tokens, const struct native_token *token, const
 // again. Only key_id and nonce are looked at.
 void tokens_return(struct tokens *tokens, const struct native_token *token);
 
+// Whether there is such a key and it accepts; retired: or did once.
+bool tokens_known(const struct tokens *tokens, uint32_t key_id, bool retired);
+
 // For credentials that prove the token key in another way than by a mac: the token key of a nonce.
 // 0; -EBADMSG: no such key, or it accepts no more. retired: a retired key is good enough (for what
 // was bought before it was retired). Costs a VOPRF evaluation. The caller wipes key.

@@ -15,7 +15,7 @@ enum { IPPROTO_UDP_NUMBER = 17, PREFIX_V4 = 24, PREFIX_V6 = 56 };
 // send (draft-ietf-tram-turn-ssoda). Who asks with them is answered with them.
 enum { DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032, DRAFT_ADDRESS_ERROR_CODE = 0x8033 };
 
-static uint64_t prefix_tag(const struct turn_core *core, const struct net_address *client)
+uint64_t turn_prefix_tag(const struct turn_core *core, const struct net_address *client)
 {
 	struct net_prefix prefix =
 		net_prefix_of(client, client->family == NET_IPV4 ? PREFIX_V4 : PREFIX_V6);
@@ -241,6 +241,61 @@ static struct turn_allocation *new_allocation(struct turn_core *core, struct tur
 	return allocation;
 }
 
+// ---- tokens: paid first, then installed, so that nobody has what is not paid for ----
+
+// 486 and not 401 for a token that has bought something: it is the answer to who asks for more than
+// the user may have, and the only one that is signed, since a 401 may not be (RFC 8489 9.2.4).
+// Clients that get a 401 would ask for the same credentials again, or believe whoever forged it.
+static void refuse_token(
+	struct turn_core *core, const struct turn_request *request, int result, uint64_t now_ms)
+{
+	if (result == -EALREADY)
+		turn_reply_error(core, request, 486);
+	else if (result == -EBADMSG || result == -ESTALE)
+		turn_reply_challenge(core, request, 401, now_ms);
+	else
+		turn_reply_error(core, request, 508);
+}
+
+static void pay(struct turn_core *core, struct turn_request *request, uint64_t now_ms)
+{
+	uint64_t purchase = TURN_PURCHASE + ++core->purchases;
+	int result = -EAGAIN;
+	if (turn_in_flight_full(&core->in_flight)) {
+		turn_count(core, TURN_COUNTER_in_flight_full);
+		undo(core, request);
+		return;
+	}
+	// Before it is spent: the answer must find it.
+	if (turn_in_flight_add(&core->in_flight, purchase, request, now_ms))
+		result = core->output.tokens.spend(
+			core->output.context, purchase, request->key_id, request->nonce);
+	if (result == 0)
+		return;
+	turn_in_flight_take(&core->in_flight, purchase, request);
+	undo(core, request);
+	refuse_token(core, request, result, now_ms);
+}
+
+bool turn_allocate_paid(
+	struct turn_core *core, struct turn_request *request, int result, uint64_t now_ms)
+{
+	const struct turn_allocation *allocation =
+		id_table_find(&core->allocations, request->allocation_id);
+	if (result == 0 && !request->given_up && allocation != NULL) {
+		request->paid = true;
+		if (install(core, request, allocation, now_ms)) {
+			turn_count(core, TURN_COUNTER_tokens_spent);
+			return true;
+		}
+	}
+	undo(core, request);
+	// While the program stops nobody is told: the client asks the next one.
+	if (result != 0 && result != -ECANCELED && !request->given_up)
+		refuse_token(core, request, result, now_ms);
+	return result != 0;
+}
+
 void turn_allocate(struct turn_core *core, struct turn_call *call)
 {
 	struct turn_request *request = &call->request;
@@ -253,7 +308,7 @@ void turn_allocate(struct turn_core *core, struct turn_call *call)
 	// another server, told 486 it blames its own quota.
 	if (code == 0 && (core->draining || !core->ready))
 		code = 508;
-	request->prefix_tag = prefix_tag(core, &request->client.address);
+	request->prefix_tag = turn_prefix_tag(core, &request->client.address);
 	if (code == 0 && !within_quota(core, request))
 		code = 486;
 	if (code != 0) {
@@ -276,8 +331,11 @@ void turn_allocate(struct turn_core *core, struct turn_call *call)
 		turn_reply_error(core, request, code);
 		return;
 	}
-	if ((request->reserve_next && !turn_pair_hold(core, request, allocation)) ||
-		!install(core, request, allocation, call->now_ms))
+	if (request->reserve_next && !turn_pair_hold(core, request, allocation))
+		undo(core, request);
+	else if (request->by_token)
+		pay(core, request, call->now_ms);
+	else if (!install(core, request, allocation, call->now_ms))
 		undo(core, request);
 }
 
@@ -308,6 +366,13 @@ void turn_allocate_done(
 		return;
 	if (result != 0) {
 		undo(core, request);
+		// Over a connection that is gone the dataplane may have got it: what may have been
+		// given is not given back.
+		if (request->paid && result != -ENOTCONN) {
+			turn_count(core, TURN_COUNTER_tokens_given_back);
+			core->output.tokens.give_back(
+				core->output.context, request->key_id, request->nonce);
+		}
 		if (request->given_up)
 			return;
 		unsigned code = 500;

@@ -100,7 +100,7 @@ uint32_t authentication_features(const struct authentication *authentication, bo
 {
 	uint32_t features = algorithms ? NONCE_PASSWORD_ALGORITHMS : 0;
 	if (authentication->user_count > 0 &&
-		(authentication->config->turn.auth & CONFIG_AUTH_REST) == 0)
+		(authentication->config->turn.auth & (CONFIG_AUTH_REST | CONFIG_AUTH_TOKEN)) == 0)
 		features |= NONCE_USERNAME_ANONYMITY;
 	return features;
 }
@@ -217,9 +217,49 @@ static bool try_rest(
 	return found;
 }
 
-// Finds whose the request is and whether the integrity holds under their password.
+// The key of a token's user; false with result->error told otherwise.
+static bool token_user_key(const struct authentication_input *input,
+	struct authentication_result *result, uint8_t key[static TOKEN_KEY_SIZE])
+{
+	struct authentication_tokens *tokens = input->tokens;
+	const struct turn_tokens *checks = &tokens->output->tokens;
+	// A key that is retired goes on serving what was bought with it.
+	bool retired = input->own_allocation;
+	if (!checks->known(tokens->output->context, result->key_id, retired))
+		return false;
+	if (token_keys_find(&tokens->keys, result->key_id, result->nonce, key))
+		return true;
+	if (!token_keys_ration(&tokens->keys, retired, input->prefix_tag, input->now_ms)) {
+		result->error = AUTHENTICATION_LATER;
+		return false;
+	}
+	result->evaluated = true;
+	return checks->key(tokens->output->context, result->key_id, result->nonce, retired, key) ==
+	       0;
+}
+
+static bool identify_token(const struct authentication_input *input, const struct attempt *attempt,
+	struct authentication_result *result)
+{
+	uint8_t key[TOKEN_KEY_SIZE];
+	char password[TOKEN_PASSWORD_LENGTH + 1];
+	bool holds = false;
+	if (token_user_key(input, result, key)) {
+		token_password(password, key);
+		holds = try_password(attempt, password, &result->key);
+		if (holds)
+			token_keys_keep(&input->tokens->keys, result->key_id, result->nonce, key);
+	}
+	sodium_memzero(key, sizeof(key));
+	sodium_memzero(password, sizeof(password));
+	result->by_token = holds;
+	return holds;
+}
+
+// Finds whose the request is and whether the integrity holds under their password. fresh: the nonce
+// is good.
 static bool identify(const struct authentication *authentication,
-	const struct authentication_input *input, struct attempt *attempt,
+	const struct authentication_input *input, bool fresh, struct attempt *attempt,
 	struct authentication_result *result)
 {
 	const struct config *config = authentication->config;
@@ -245,6 +285,14 @@ static bool identify(const struct authentication *authentication,
 			return false;
 		result->key = *key;
 		return true;
+	}
+	if ((config->turn.auth & CONFIG_AUTH_TOKEN) != 0 && input->tokens->output->tokens.key &&
+		token_username_parse(
+			attempt->name, attempt->name_length, &result->key_id, result->nonce) == 0) {
+		if (fresh)
+			return identify_token(input, attempt, result);
+		result->error = 438;
+		return false;
 	}
 	uint64_t expiry;
 	if ((config->turn.auth & CONFIG_AUTH_REST) == 0 ||
@@ -275,15 +323,16 @@ void authentication_check(const struct authentication *authentication,
 		result->error = 400;
 		return;
 	}
-	if (!identify(authentication, input, &attempt, result))
+	bool fresh = nonce_valid(&authentication->nonces, nonce.value, nonce.length, input->client,
+		input->server, input->now_ms);
+	if (!identify(authentication, input, fresh, &attempt, result))
 		return;
 	result->name = attempt.name;
 	result->name_length = attempt.name_length;
 	// 9.2.4, last paragraph: SHA-256 once an algorithm was negotiated, else as the request.
 	result->integrity = negotiated || m->integrity_offset == 0 ? AUTHENTICATION_SHA256
 								   : AUTHENTICATION_SHA1;
-	if (!nonce_valid(&authentication->nonces, nonce.value, nonce.length, input->client,
-		    input->server, input->now_ms)) {
+	if (!fresh) {
 		result->error = 438;
 		return;
 	}

@@ -47,6 +47,7 @@ struct turn_core {
 	const struct config *config;
 	struct turn_output output;
 	struct authentication authentication;
+	struct authentication_tokens tokens;
 	struct peer_rules peers;
 	struct relay_pool pools[CONFIG_LISTEN_MAX]; // one per listen address, same order
 	unsigned pool_count;
@@ -58,6 +59,7 @@ struct turn_core {
 	uint8_t tag_keys[TURN_TAG_DOMAINS][16]; // derived from what the dataplane gave
 	bool ready;                             // the snapshot is complete
 	bool draining;
+	uint32_t purchases; // begun
 	uint64_t counters[TURN_COUNTER_COUNT];
 };
 
@@ -78,9 +80,15 @@ static inline void turn_count(struct turn_core *core, enum turn_counter counter)
 uint64_t turn_tag(
 	const struct turn_core *core, enum turn_tag_domain domain, const void *data, size_t length);
 
+// The tag of a client's prefix (/24, /56).
+uint64_t turn_prefix_tag(const struct turn_core *core, const struct net_address *client);
+
 // Methods. Each answers the request, or starts an install whose answer comes to its _done.
 void turn_allocate(struct turn_core *core, struct turn_call *call);
 void turn_allocate_done(
+	struct turn_core *core, struct turn_request *request, int result, uint64_t now_ms);
+// The token of an Allocate was spent, or not. False: it was, and nothing will be given for it.
+bool turn_allocate_paid(
 	struct turn_core *core, struct turn_request *request, int result, uint64_t now_ms);
 void turn_refresh(struct turn_core *core, struct turn_call *call);
 void turn_refresh_done(struct turn_core *core, struct turn_request *request, int result);

@@ -12,7 +12,7 @@ int turn_in_flight_init(struct turn_in_flight *flight)
 {
 	*flight = (struct turn_in_flight){0};
 	id_table_init(&flight->by_install, sizeof(uint16_t));
-	id_table_init(&flight->by_duplicate, sizeof(uint32_t));
+	id_table_init(&flight->by_duplicate, sizeof(uint64_t));
 	flight->slots = calloc(TURN_IN_FLIGHT_MAX, sizeof(*flight->slots));
 	flight->unused = calloc(TURN_IN_FLIGHT_MAX, sizeof(*flight->unused));
 	if (flight->slots == NULL || flight->unused == NULL) {
@@ -89,7 +89,7 @@ bool turn_in_flight_duplicate(
 	return id_table_find(&flight->by_duplicate, duplicate_key(flight, request)) != NULL;
 }
 
-bool turn_in_flight_add(struct turn_in_flight *flight, uint32_t install,
+bool turn_in_flight_add(struct turn_in_flight *flight, uint64_t install,
 	const struct turn_request *request, uint64_t now_ms)
 {
 	if (flight->unused_count == 0 || id_table_find(&flight->by_install, install) != NULL)
@@ -98,7 +98,7 @@ bool turn_in_flight_add(struct turn_in_flight *flight, uint32_t install,
 	uint16_t *by_install = id_table_insert(&flight->by_install, install);
 	if (by_install == NULL)
 		return false;
-	uint32_t *by_duplicate = id_table_insert(&flight->by_duplicate, key);
+	uint64_t *by_duplicate = id_table_insert(&flight->by_duplicate, key);
 	if (by_duplicate == NULL) {
 		id_table_remove(&flight->by_install, install);
 		return false;
@@ -112,7 +112,7 @@ bool turn_in_flight_add(struct turn_in_flight *flight, uint32_t install,
 	return true;
 }
 
-bool turn_in_flight_take(struct turn_in_flight *flight, uint32_t install, struct turn_request *out)
+bool turn_in_flight_take(struct turn_in_flight *flight, uint64_t install, struct turn_request *out)
 {
 	const uint16_t *found = id_table_find(&flight->by_install, install);
 	if (found == NULL)
@@ -147,7 +147,11 @@ uint64_t turn_in_flight_give_up(struct turn_in_flight *flight, uint64_t now_ms)
 			.token = request->token,
 			.families = request->families,
 			.lifetime_s = request->lifetime_s,
+			.by_token = request->by_token,
+			.paid = request->paid,
+			.key_id = request->key_id,
 			.given_up = true};
+		memcpy(kept.nonce, request->nonce, sizeof(kept.nonce));
 		sodium_memzero(request, sizeof(*request));
 		*request = kept;
 	}

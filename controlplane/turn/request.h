@@ -28,6 +28,10 @@ struct turn_request {
 	struct stun_key key;
 	uint64_t credential_tag; // 0: open
 	uint64_t prefix_tag;
+	// A user by token: what an Allocate costs, and whether it was paid.
+	bool by_token, paid;
+	uint32_t key_id;
+	uint8_t nonce[TOKEN_NONCE_SIZE];
 
 	// What the install is about; Allocate, Refresh.
 	uint64_t allocation_id;
@@ -54,12 +58,14 @@ enum {
 	TURN_IN_FLIGHT_TIMEOUT_MS = 5000,
 };
 
+#define TURN_PURCHASE (1ull << 32) // the first id that is no install's
+
 struct turn_in_flight {
 	struct turn_request *slots;
 	uint16_t *unused;
 	uint32_t unused_count;
-	struct id_table by_install;   // install id -> slot number
-	struct id_table by_duplicate; // duplicate key -> install id
+	struct id_table by_install;   // install id or purchase -> slot number
+	struct id_table by_duplicate; // duplicate key -> install id or purchase
 	uint8_t key[16];
 };
 
@@ -74,11 +80,12 @@ bool turn_in_flight_full(const struct turn_in_flight *flight);
 // True when the same transaction of the same 5-tuple waits already.
 bool turn_in_flight_duplicate(
 	const struct turn_in_flight *flight, const struct turn_request *request);
-// Copies the request under an install id (not 0). False without room, or when the id is in use.
-bool turn_in_flight_add(struct turn_in_flight *flight, uint32_t install,
+// Copies the request under an install id (32 bits, not 0) or a purchase (above those). False
+// without room, or when the id is in use.
+bool turn_in_flight_add(struct turn_in_flight *flight, uint64_t install,
 	const struct turn_request *request, uint64_t now_ms);
 // Moves the request out, wipes its slot. False when there is none of that id.
-bool turn_in_flight_take(struct turn_in_flight *flight, uint32_t install, struct turn_request *out);
+bool turn_in_flight_take(struct turn_in_flight *flight, uint64_t install, struct turn_request *out);
 // Wipes addresses and keys of those that waited too long; they stay, unanswerable, until the
 // dataplane answers or its connection ends, so that ports and quotas stay true. Returns the next
 // deadline, UINT64_MAX: none.

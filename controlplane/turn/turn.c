@@ -36,7 +36,9 @@ struct turn_core *turn_core_create(const struct config *config, const struct tur
 	quota_init(&core->prefix_quota, config->turn.prefix_quota);
 	id_table_init(&core->allocations, sizeof(struct turn_allocation));
 	reservations_init(&core->reservations);
-	if (authentication_init(&core->authentication, config) != 0 ||
+	core->tokens.output = &core->output;
+	if (token_keys_init(&core->tokens.keys) != 0 ||
+		authentication_init(&core->authentication, config) != 0 ||
 		turn_in_flight_init(&core->in_flight) != 0) {
 		turn_core_free(core);
 		return NULL;
@@ -65,6 +67,7 @@ void turn_core_free(struct turn_core *core)
 	quota_free(&core->prefix_quota);
 	peer_rules_free(&core->peers);
 	authentication_free(&core->authentication);
+	token_keys_free(&core->tokens.keys);
 	sodium_memzero(core, sizeof(*core));
 	free(core);
 }
@@ -225,6 +228,16 @@ bool turn_owns_allocation(struct turn_core *core, struct turn_call *call)
 	return true;
 }
 
+// Whether the user that the request names has the allocation that it came over.
+static bool names_owner(const struct turn_core *core, const struct turn_call *call)
+{
+	struct stun_attribute name;
+	return call->context->allocation_id != 0 &&
+	       stun_find(call->message, STUN_USERNAME, &name) &&
+	       turn_tag(core, TURN_TAG_CREDENTIAL, name.value, name.length) ==
+		       call->context->credential_tag;
+}
+
 // True when the request may go on; otherwise it has been answered.
 static bool authenticate(struct turn_core *core, struct turn_call *call, uint64_t wall_s)
 {
@@ -235,13 +248,23 @@ static bool authenticate(struct turn_core *core, struct turn_call *call, uint64_
 		.client = &request->client,
 		.server = &request->server,
 		.now_ms = call->now_ms,
-		.wall_s = wall_s};
+		.wall_s = wall_s,
+		.tokens = &core->tokens};
+	if ((core->config->turn.auth & CONFIG_AUTH_TOKEN) != 0) {
+		input.own_allocation = names_owner(core, call);
+		input.prefix_tag = turn_prefix_tag(core, &request->client.address);
+	}
 	struct authentication_result result;
 	authentication_check(&core->authentication, &input, &result);
+	if (result.evaluated)
+		turn_count(core, TURN_COUNTER_token_evaluations);
 	if (result.error == 0) {
 		request->authenticated = true;
 		request->integrity = result.integrity;
 		request->key = result.key;
+		request->by_token = result.by_token;
+		request->key_id = result.key_id;
+		memcpy(request->nonce, result.nonce, sizeof(request->nonce));
 		request->credential_tag =
 			turn_tag(core, TURN_TAG_CREDENTIAL, result.name, result.name_length);
 		// A credential that was good when the allocation was made goes on serving it, and
@@ -254,7 +277,9 @@ static bool authenticate(struct turn_core *core, struct turn_call *call, uint64_
 		}
 	}
 	stun_key_wipe(&result.key);
-	if (result.error == 400)
+	if (result.error == AUTHENTICATION_LATER)
+		turn_count(core, TURN_COUNTER_token_rationed);
+	else if (result.error == 400)
 		turn_reply_error(core, request, 400);
 	else if (result.error != 0)
 		turn_reply_challenge(core, request, result.error, call->now_ms);
@@ -345,6 +370,16 @@ void turn_core_answer(struct turn_core *core, uint32_t id, int result, uint64_t 
 		break;
 	}
 	sodium_memzero(&request, sizeof(request));
+}
+
+bool turn_core_spent(struct turn_core *core, uint64_t purchase, int result, uint64_t now_ms)
+{
+	struct turn_request request;
+	bool given = result != 0;
+	if (turn_in_flight_take(&core->in_flight, purchase, &request))
+		given = turn_allocate_paid(core, &request, result, now_ms);
+	sodium_memzero(&request, sizeof(request));
+	return given;
 }
 
 void turn_core_expired(struct turn_core *core, uint64_t allocation_id)

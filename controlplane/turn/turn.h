@@ -13,6 +13,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Where users by token are checked and their tokens spent (controlplane/tokens). NULL: nowhere, and
+// nobody is such a user.
+struct turn_tokens {
+	// Whether a key accepts; retired: or did once.
+	bool (*known)(void *context, uint32_t key_id, bool retired);
+	// The token key of a nonce, 32 bytes each: 0, or -EBADMSG when the key is not known.
+	int (*key)(
+		void *context, uint32_t key_id, const uint8_t *nonce, bool retired, uint8_t *key);
+	// Begins to spend a token: 0, and turn_core_spent comes later, not from inside; -EALREADY
+	// it has bought something, -EBADMSG its key is not known any more, -EAGAIN not now.
+	int (*spend)(void *context, uint64_t purchase, uint32_t key_id, const uint8_t *nonce);
+	// Nothing was got for a token that was spent.
+	void (*give_back)(void *context, uint32_t key_id, const uint8_t *nonce);
+};
+
 struct turn_output {
 	void *context;
 	// Queues an install (API_ALLOCATION_INSTALL ... API_CHANNEL_BIND) for the dataplane.
@@ -21,6 +36,7 @@ struct turn_output {
 	uint32_t (*install)(void *context, enum api_type type, const void *payload, uint32_t size);
 	// Queues a datagram to a client.
 	void (*send)(void *context, const struct api_packet_send *send, const uint8_t *payload);
+	struct turn_tokens tokens;
 };
 
 struct turn_core;
@@ -77,6 +93,9 @@ void turn_core_punt(struct turn_core *core, const struct api_punt *punt, const u
 // The dataplane's answer to install `id`: 0 or -errno; -ENOTCONN when its connection ended first.
 // Not from inside install().
 void turn_core_answer(struct turn_core *core, uint32_t id, int result, uint64_t now_ms);
+// What became of spending a token: 0 it is on disk, -EALREADY, -ESTALE, or another negative errno.
+// False: it is spent, and nothing will be given for it; the caller gives it back.
+bool turn_core_spent(struct turn_core *core, uint64_t purchase, int result, uint64_t now_ms);
 // An allocation ended by itself in the dataplane.
 void turn_core_expired(struct turn_core *core, uint64_t allocation_id);
 // Drops timed-out reservations and in-flight requests, rotates nonce keys. Returns ms until it
@@ -96,6 +115,10 @@ uint64_t turn_core_tick(struct turn_core *core, uint64_t now_ms);
 	X(in_flight_full)                                                                          \
 	X(amplification_refused)                                                                   \
 	X(ports_astray)                                                                            \
+	X(token_evaluations)                                                                       \
+	X(token_rationed)                                                                          \
+	X(tokens_spent)                                                                            \
+	X(tokens_given_back)                                                                       \
 	X(error_400)                                                                               \
 	X(error_401)                                                                               \
 	X(error_403)                                                                               \

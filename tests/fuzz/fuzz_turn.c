@@ -440,7 +440,7 @@ static void create(struct world *world, unsigned mode)
 		"[turn]\nquota = 4\nprefix-quota = 5\n%s",
 		auth[mode]);
 	DEMAND(config_parse(text, "fuzz", &world->config, error) == 0);
-	struct turn_output output = {world, on_install, on_send};
+	struct turn_output output = {.context = world, .install = on_install, .send = on_send};
 	world->core = turn_core_create(world->config, &output);
 	DEMAND(world->core != NULL);
 	for (unsigned i = 0; i < CLIENTS; i++) {

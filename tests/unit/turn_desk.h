@@ -46,6 +46,8 @@ struct desk {
 	uint8_t reply[1024];
 	unsigned replies;
 
+	struct turn_tokens tokens; // none, unless a test sets them before desk_restart
+
 	// the client's credentials; name NULL: sends none
 	const char *name, *password;
 	bool userhash, sha256, only_sha256_integrity;
@@ -107,10 +109,18 @@ static inline void desk_connect(struct desk *desk)
 	turn_core_connected(desk->core, &hello);
 }
 
+static inline struct turn_output desk_output(struct desk *desk)
+{
+	return (struct turn_output){.context = desk,
+		.install = desk_on_install,
+		.send = desk_on_send,
+		.tokens = desk->tokens};
+}
+
 // A new core on the same configuration, as after a restart of the program; no snapshot yet.
 static inline void desk_restart(struct desk *desk)
 {
-	struct turn_output output = {desk, desk_on_install, desk_on_send};
+	struct turn_output output = desk_output(desk);
 	turn_core_free(desk->core);
 	desk->core = turn_core_create(desk->config, &output);
 	assert_non_null(desk->core);
