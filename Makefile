@@ -56,6 +56,7 @@ dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/
 relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
 controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
 endpoint_c := $(wildcard endpoint/*.c)
+relaycall_c := $(filter-out endpoint/relaycall/relaycall.c,$(wildcard endpoint/relaycall/*.c))
 bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
@@ -151,6 +152,7 @@ $(OUT)/dataplane.a: $(call object,$(dataplane_c))
 $(OUT)/controlplane.a: $(call object,$(controlplane_c))
 $(OUT)/relayctl.a: $(call object,$(relayctl_c))
 $(OUT)/endpoint.a: $(call object,$(endpoint_c))
+$(OUT)/relaycall.a: $(call object,$(relaycall_c))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -173,7 +175,7 @@ $(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
 wraps = $(shell grep '^//' $(1) | grep -oE 'wrap: \w+' | sed 's/wrap: /-Wl,--wrap=/')
-archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/endpoint.a $(OUT)/lib.a
+archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/relaycall.a $(OUT)/endpoint.a $(OUT)/lib.a
 
 $(OUT)/obj/tests/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
@@ -202,7 +204,7 @@ build/fuzz/obj/%.o: %.c build/blake3
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c) $(endpoint_c))
+build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c) $(endpoint_c) $(relaycall_c))
 	@rm -f $@
 	ar rcs $@ $^
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Contact strings and relays of any text. What parses is written again as the same text; bytes with
+// a right check get behind it.
+#include "endpoint/contact.h"
+#include "lib/crypto/blake3.h"
+
+#include <sodium.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void parse(const char *text)
+{
+	struct endpoint_contact contact;
+	char again[ENDPOINT_CONTACT_TEXT_SIZE];
+
+	if (endpoint_contact_parse(text, &contact) != 0)
+		return;
+	if (endpoint_contact_format(&contact, again) != 0 || strcmp(text, again) != 0)
+		abort();
+	for (size_t i = 0; i < contact.relay_count; i++) {
+		struct endpoint_contact_relay back;
+		char relay[300];
+		endpoint_contact_relay_format(&contact.relays[i], relay, sizeof(relay));
+		// An IPv4-mapped address is written as IPv6 writes it and may not come back.
+		if (contact.relays[i].name[0] != 0 &&
+			(endpoint_contact_relay_parse(relay, &back) != 0 ||
+				memcmp(&back, &contact.relays[i], sizeof(back)) != 0))
+			abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char text[4096] = ENDPOINT_CONTACT_SCHEME;
+	uint8_t bytes[2048], check[32];
+	struct endpoint_contact_relay relay;
+	const size_t scheme = strlen(text);
+
+	if (size == 0 || size > 2000 || sodium_init() < 0)
+		return 0;
+	if (data[0] & 1) {
+		memcpy(text, data + 1, size - 1);
+		text[size - 1] = 0;
+		parse(text);
+		if (endpoint_contact_relay_parse(text, &relay) == 0) {
+			char out[300];
+			struct endpoint_contact_relay back;
+			endpoint_contact_relay_format(&relay, out, sizeof(out));
+			if (endpoint_contact_relay_parse(out, &back) != 0 ||
+				memcmp(&back, &relay, sizeof(back)) != 0)
+				abort();
+		}
+		return 0;
+	}
+	memcpy(bytes, data + 1, size - 1);
+	blake3_hash(bytes, size - 1, check);
+	memcpy(bytes + size - 1, check, 4);
+	sodium_bin2base64(text + scheme, sizeof(text) - scheme, bytes, size + 3,
+		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	parse(text);
+	return 0;
+}
