@@ -28,7 +28,7 @@
 #   LAB_OFFLOAD=off           checksum offload off on all veth interfaces
 #   LAB_RELAY_PORTS=49152-65535
 #   LAB_NODE_LINES LAB_DATAPLANE_LINES LAB_ADDRESS_LINES LAB_TURN_LINES LAB_PEERS_LINES LAB_GUARD_LINES
-#                             further lines of the configuration's sections
+#   LAB_REGISTRATION_LINES    further lines of the configuration's sections
 #   LAB_COTURN_LINES          further lines of turnserver's configuration
 #   CAPTURE=1                 tcpdump in client and peer, kept when the test fails
 #   KEEP=1                    keep the directory in any case
@@ -285,6 +285,8 @@ lab_configure() {
 			printf '%s' "${LAB_TURN_LINES:+$LAB_TURN_LINES$'\n'}"
 			[ -z "${LAB_PEERS_LINES:-}" ] || printf '[peers]\n%s\n' "$LAB_PEERS_LINES"
 			[ -z "${LAB_GUARD_LINES:-}" ] || printf '[guard]\n%s\n' "$LAB_GUARD_LINES"
+			[ -z "${LAB_REGISTRATION_LINES:-}" ] ||
+				printf '[registration]\n%s\n' "$LAB_REGISTRATION_LINES"
 		} >"$LAB_CONFIG"
 		{
 			printf 'listening-ip=%s\n' $(lab_listen)
@@ -449,12 +451,12 @@ lab_down() {
 		lab_stop "${name%.pid}" 2>/dev/null || true
 	done
 	# Whatever else was started in the namespaces, which nobody else can be in.
-	for name in client relay peer switch; do
-		[ -e "/run/netns/$LAB_NAME-$name" ] || continue
-		for pid in $(ip netns pids "$LAB_NAME-$name" 2>/dev/null); do
+	for file in "/run/netns/$LAB_NAME"-*; do
+		[ -e "$file" ] || continue
+		for pid in $(ip netns pids "${file##*/}" 2>/dev/null); do
 			[ "$pid" = "$$" ] || kill -KILL "$pid" 2>/dev/null || true
 		done
-		ip netns delete "$LAB_NAME-$name" 2>/dev/null || true
+		ip netns delete "${file##*/}" 2>/dev/null || true
 	done
 }
 

@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 CLIENTS = []  # made by client() and not yet released
+AFTER_CHECK = []  # called after each check, by modules that make more
 
 
 def enter(**knobs):
@@ -264,6 +265,8 @@ def run_checks(only=""):
             else:
                 failed += 1
         release()
+        for clean in AFTER_CHECK:
+            clean()
         print(f"{result:<8}{title}  {time.monotonic() - begin:.1f} s{'  -- ' + detail if detail else ''}", flush=True)
     print(f"{failed} of {len(CHECKS)} checks failed")
     sys.exit(1 if failed else 0)
