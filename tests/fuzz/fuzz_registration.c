@@ -73,6 +73,13 @@ static uint8_t next(void)
 	return *input++;
 }
 
+// One at a time: what an expression takes first is the compiler's choice.
+static size_t next_size(void)
+{
+	size_t high = next();
+	return high * 256 + next();
+}
+
 // ---- a reproducible stand-in for the system's random numbers ----
 
 static uint64_t random_state;
@@ -260,7 +267,7 @@ static void build(struct world *world, unsigned kind, const struct client *clien
 static void change(struct world *world)
 {
 	uint8_t mask = next();
-	size_t at = (next() * 256u + next()) % world->size;
+	size_t at = next_size() % world->size;
 	if (mask == 0) {
 		world->size = at; // cut off
 	} else {
@@ -271,17 +278,19 @@ static void change(struct world *world)
 
 static void punt(struct world *world)
 {
+	uint16_t flags = next() & 7;
+	uint32_t issued = next();
 	struct api_native_punt punt = {.source = world->sender->endpoint,
 		.destination = server,
-		.flags = next() & 7,
-		.issued = next(),
+		.flags = flags,
+		.issued = issued,
 		.length = (uint16_t)world->size};
 	registration_core_punt(world->core, &punt, world->message, world->now_ms, world->wall_s);
 }
 
 static void raw(struct world *world)
 {
-	world->size = (next() * 256u + next()) % sizeof(world->message);
+	world->size = next_size() % sizeof(world->message);
 	if (world->size > input_left)
 		world->size = input_left;
 	memcpy(world->message, input, world->size);
@@ -350,8 +359,10 @@ static void step(struct world *world)
 		break;
 	case 5:
 	case 6:
-		if (world->pending_count > 0)
-			answer(world, next() % world->pending_count, results[next() % 14]);
+		if (world->pending_count > 0) {
+			unsigned index = next() % world->pending_count;
+			answer(world, index, results[next() % 14]);
+		}
 		break;
 	case 7:
 		world->now_ms += next() * 50u;
