@@ -22,7 +22,7 @@ enum {
 	// A spent token takes 42 bytes of a page that is two thirds full, and the pages above; what
 	// a commit replaces is free only after the next ones.
 	BYTES_EACH = 128,
-	BYTES_MORE = 64 << 20,
+	BYTES_MORE = 192 << 20,
 };
 
 // LMDB's own codes lie below -30000, the system's are positive.

@@ -16,9 +16,30 @@ static void require(bool condition)
 
 static uint32_t request_size(uint32_t type)
 {
-	return type == ADMIN_HELLO   ? sizeof(struct admin_hello)
-	       : type == ADMIN_DRAIN ? sizeof(struct admin_drain)
-				     : 0;
+	switch (type) {
+	case ADMIN_HELLO:
+		return sizeof(struct admin_hello);
+	case ADMIN_DRAIN:
+		return sizeof(struct admin_drain);
+	case ADMIN_GUARD_SET:
+		return sizeof(struct api_guard_rule);
+	case ADMIN_GUARD_REMOVE:
+		return sizeof(struct net_prefix);
+	case ADMIN_TOKEN_RETIRE:
+		return sizeof(struct admin_token_retire);
+	case ADMIN_TOKEN_ISSUE:
+		return sizeof(struct admin_token_request);
+	default:
+		return 0;
+	}
+}
+
+// What strangers may not ask for.
+static bool is_privileged(uint32_t type)
+{
+	return (type >= ADMIN_DRAIN && type <= ADMIN_RELOAD_CHECK) || type == ADMIN_GUARD_SET ||
+	       type == ADMIN_GUARD_REMOVE ||
+	       (type >= ADMIN_TOKEN_KEYS && type <= ADMIN_TOKEN_ISSUE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,9 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(request.id != 0);
 		require(greeted == (request.type != ADMIN_HELLO));
 		greeted = true;
-		bool changes = request.type == ADMIN_DRAIN || request.type == ADMIN_UNDRAIN ||
-			       request.type == ADMIN_RELOAD || request.type == ADMIN_RELOAD_CHECK;
-		require((verdict == ADMIN_REFUSE) == (changes && !privileged));
+		require((verdict == ADMIN_REFUSE) == (is_privileged(request.type) && !privileged));
 	}
 	return 0;
 }
