@@ -5,12 +5,12 @@
 //   ours    the mapping table
 //   hash    rte_hash, lock-free readers, bulk look-up, the same keys and the same session lines
 //   none    the session is known beforehand and warm: parsing and rewriting alone
-// A fourth way are packets with a header of 8 bytes that names its session line itself.
+// Of the native protocol (data by handle, data by address) there is one way, beside the channel's
+// with the same two ends.
 //
 // wrap: mappings_find
 #include "dataplane/table/lookup.h"
-#include "perf/world/handles.h"
-#include "perf/world/mapping_world.h"
+#include "perf/world/native_world.h"
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURSTS = 4, SIZE = 160, POOL = 8191, BOTH_WAYS = 2, HANDLES = 3 };
+enum { BURSTS = 4, SIZE = 160, POOL = 8191, BOTH_WAYS = 2 };
 
 enum look_up { LOOK_UP_OURS, LOOK_UP_HASH, LOOK_UP_NONE, LOOK_UPS };
 static const char *const look_up_names[LOOK_UPS] = {"ours", "rte_hash", "none"};
@@ -204,8 +204,9 @@ struct figures {
 	double cycles, stage[STATS_STAGE_COUNT];
 };
 
+// native: WORLD_HANDLE or WORLD_ADDRESS instead of `way`, or 0.
 static void measure(struct mapping_world *world, struct rte_mempool *pool, unsigned way,
-	unsigned rounds, uint64_t *random, struct figures *figures)
+	unsigned native, unsigned rounds, uint64_t *random, struct figures *figures)
 {
 	struct rte_mbuf *mbufs[BURSTS][BURST_MAX];
 	uint32_t which[BURSTS][BURST_MAX];
@@ -223,9 +224,9 @@ static void measure(struct mapping_world *world, struct rte_mempool *pool, unsig
 			for (unsigned i = 0; i < BURST_MAX; i++) {
 				uint32_t at = (uint32_t)(random_next(random) % world->mappings);
 				which[b][i] = at;
-				ways[b][i] = way == BOTH_WAYS ? random_next(random) >> 40 & 1
-					     : way == HANDLES ? WORLD_HANDLE
-							      : way;
+				ways[b][i] = native             ? native
+					     : way == BOTH_WAYS ? random_next(random) >> 40 & 1
+								: way;
 				world_frame(world, 0, at, ways[b][i], SIZE, mbufs[b][i]);
 			}
 		for (unsigned b = 0; b < BURSTS; b++) {
@@ -240,10 +241,7 @@ static void measure(struct mapping_world *world, struct rte_mempool *pool, unsig
 			finished = 0;
 			memset(worker->stats.stage, 0, sizeof(worker->stats.stage));
 			uint64_t start = rte_rdtsc_precise();
-			if (way == HANDLES)
-				handles_run(worker, mbufs[b], BURST_MAX, world->now);
-			else
-				pipeline_run(worker, 0, mbufs[b], BURST_MAX, world->now);
+			pipeline_run(worker, 0, mbufs[b], BURST_MAX, world->now);
 			uint64_t end = rte_rdtsc_precise();
 			unsigned at = r * BURSTS + b;
 			cycles[at] = (double)(end - start) / BURST_MAX;
@@ -280,13 +278,14 @@ static void learn_sessions(struct mapping_world *world)
 
 // Every mapping once each way: the first packet of a direction finds its next hop, by another path
 // than the packets after it.
-static void warm_up(struct mapping_world *world, struct rte_mempool *pool)
+static void warm_up(
+	struct mapping_world *world, struct rte_mempool *pool, unsigned first, unsigned last)
 {
 	struct rte_mbuf *mbufs[BURST_MAX];
 	look_up = LOOK_UP_OURS;
 	if (rte_pktmbuf_alloc_bulk(pool, mbufs, BURST_MAX))
 		lost("without a buffer");
-	for (unsigned way = 0; way < 2; way++)
+	for (unsigned way = first; way <= last; way++)
 		for (uint32_t i = 0; i < world->mappings; i += BURST_MAX) {
 			for (unsigned j = 0; j < BURST_MAX; j++)
 				world_frame(
@@ -310,16 +309,53 @@ static void print_figures(const char *way, uint32_t mappings, const struct figur
 	fflush(stdout);
 }
 
+static void run_ways(
+	struct mapping_world *world, struct rte_mempool *pool, unsigned rounds, uint64_t *random)
+{
+	static const char *const ways[] = {"client_to_peer", "peer_to_client", "mixed"};
+	for (unsigned way = 0; way <= BOTH_WAYS; way++)
+		for (look_up = 0; look_up < LOOK_UPS; look_up++) {
+			struct figures f;
+			measure(world, pool, way, 0, rounds / 4 + 1, random, &f);
+			measure(world, pool, way, 0, rounds, random, &f);
+			print_figures(ways[way], world->mappings, &f);
+		}
+}
+
+static void run_native(struct mapping_world *world, struct rte_mempool *pool, unsigned native,
+	unsigned rounds, uint64_t *random)
+{
+	struct figures f;
+	look_up = LOOK_UP_OURS;
+	measure(world, pool, 0, 0, rounds / 4 + 1, random, &f);
+	measure(world, pool, 0, 0, rounds, random, &f);
+	print_figures("client_to_peer", world->mappings, &f);
+	measure(world, pool, 0, native, rounds / 4 + 1, random, &f);
+	measure(world, pool, 0, native, rounds, random, &f);
+	print_figures(native == WORLD_HANDLE ? "handle" : "address", world->mappings, &f);
+}
+
+// 0: the ways of TURN. -1: not known.
+static int native_of(const char *word)
+{
+	if (word == NULL)
+		return 0;
+	return strcmp(word, "handle") == 0    ? WORLD_HANDLE
+	       : strcmp(word, "address") == 0 ? WORLD_ADDRESS
+					      : -1;
+}
+
 int main(int argc, char **argv)
 {
-	static const char *const ways[] = {"client_to_peer", "peer_to_client", "mixed", "handle"};
 	int used = rte_eal_init(argc, argv);
 	if (used < 0)
 		return 1;
 	argc -= used;
 	argv += used;
-	if (argc != 4) {
-		fprintf(stderr, "usage: path [EAL OPTIONS] -- MAPPINGS REPEATS ROUNDS\n");
+	int native = argc == 4 || argc == 5 ? native_of(argv[4]) : -1;
+	if (native < 0) {
+		fprintf(stderr,
+			"usage: path [EAL OPTIONS] -- MAPPINGS REPEATS ROUNDS [handle|address]\n");
 		return 2;
 	}
 	uint32_t mappings = (uint32_t)strtoul(argv[1], NULL, 10);
@@ -330,21 +366,27 @@ int main(int argc, char **argv)
 	if (pool == NULL || mappings == 0 || rounds == 0)
 		return 1;
 	struct mapping_world world;
+	struct native_world native_world;
 	world_open(&world, 1, mappings, pool);
-	fill_hashes(&world);
-	learn_sessions(&world);
-	warm_up(&world, pool);
+	warm_up(&world, pool, WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT);
+	if (native) {
+		native_world_open(&native_world, &world, (enum world_way)native);
+		world.native = &native_world;
+		warm_up(&world, pool, (unsigned)native, (unsigned)native);
+	} else {
+		fill_hashes(&world);
+		learn_sessions(&world);
+	}
 	uint64_t random = 88172645463325252u;
 	for (unsigned repeat = 0; repeat < repeats; repeat++)
-		for (unsigned way = 0; way <= HANDLES; way++)
-			for (look_up = 0; look_up < (way == HANDLES ? 1 : LOOK_UPS); look_up++) {
-				struct figures f;
-				measure(&world, pool, way, rounds / 4 + 1, &random, &f);
-				measure(&world, pool, way, rounds, &random, &f);
-				print_figures(ways[way], mappings, &f);
-			}
+		if (native)
+			run_native(&world, pool, (unsigned)native, rounds, &random);
+		else
+			run_ways(&world, pool, rounds, &random);
 	rte_hash_free(hash_channels);
 	rte_hash_free(hash_peers);
+	if (native)
+		native_world_close(&native_world);
 	world_close(&world);
 	rte_mempool_free(pool);
 	rte_eal_cleanup();

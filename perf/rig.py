@@ -360,3 +360,26 @@ def limit(figures):
 
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
+
+
+def path(mappings, memory, rounds, *way):
+    """One run of perf/path.c: a dictionary per measurement."""
+    with hugepages(memory):
+        out = command(os.path.join(ROOT, "build", "perf", "path"), "--in-memory", "--no-pci", "--no-telemetry", "--log-level=3", "-l", "1",
+                      "-m", str(memory), "--", str(mappings), str(ROUNDS), str(rounds), *way)
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+def path_stages(figures):
+    names = [n for n in figures[0] if n not in ("way", "table", "mappings", "cycles")]
+    return {n: median([f[n] for f in figures if n in f]) for n in names}
+
+
+def path_native(way, sizes):
+    """Data by handle or by address, beside ChannelData between the same two ends, in the same process."""
+    for name, (mappings, memory, rounds) in sizes.items():
+        figures = path(mappings, memory, rounds, way)
+        ours = [f for f in figures if f["way"] == way]
+        cycles, channel = [f["cycles"] for f in ours], [f["cycles"] for f in figures if f["way"] == "client_to_peer"]
+        say(f"{name:4} {way:8} {median(cycles):6.1f}  channel {median(channel):6.1f}")
+        result(f"{way}-{name}", "cycles/packet", cycles, channel, baseline_is="client to peer by channel", stages=path_stages(ours), limit="core")

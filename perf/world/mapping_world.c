@@ -8,7 +8,7 @@
 #include "lib/wire/channel_data.h"
 #include "lib/wire/checksum.h"
 #include "lib/wire/headers.h"
-#include "perf/world/handles.h"
+#include "perf/world/native_world.h"
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -188,14 +188,38 @@ void world_close(struct mapping_world *world)
 	free(world->session);
 }
 
+void world_ends(const struct mapping_world *world, unsigned worker, uint32_t i,
+	struct net_endpoint *client, struct net_endpoint *peer)
+{
+	struct parts parts = parts_of(world, worker, i);
+	*client = (struct net_endpoint){.address = ipv4(parts.client), .port = parts.client_port};
+	*peer = (struct net_endpoint){.address = ipv4(parts.peer), .port = parts.peer_port};
+}
+
+// What stands before the application's bytes. source: of the frame, in network order.
+static unsigned header_make(const struct mapping_world *world, const struct parts *parts,
+	uint32_t i, enum world_way way, unsigned size, uint32_t source, uint8_t *out)
+{
+	switch (way) {
+	case WORLD_CLIENT_TO_PEER:
+		channel_data_write_header(out, parts->channel, (uint16_t)size);
+		return CHANNEL_DATA_HEADER_LENGTH;
+	case WORLD_PEER_TO_CLIENT:
+		return 0;
+	default:
+		return native_world_header(world->native, world, i, way, (const uint8_t *)&source,
+			parts->client_port, out);
+	}
+}
+
 void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i, enum world_way way,
 	unsigned size, struct rte_mbuf *mbuf)
 {
 	struct parts parts = parts_of(world, worker, i);
 	bool client = way != WORLD_PEER_TO_CLIENT;
-	unsigned header = way == WORLD_CLIENT_TO_PEER ? CHANNEL_DATA_HEADER_LENGTH
-			  : way == WORLD_HANDLE       ? HANDLE_HEADER_LENGTH
-						      : 0;
+	uint32_t source = htonl(client ? parts.client : parts.peer);
+	uint8_t header_bytes[NATIVE_BY_ADDRESS_HEADER];
+	unsigned header = header_make(world, &parts, i, way, size, source, header_bytes);
 	unsigned udp_length = HEADERS_UDP_LENGTH + header + size,
 		 length = HEADERS_ETHERNET_LENGTH + HEADERS_IPV4_LENGTH + udp_length;
 	rte_pktmbuf_reset(mbuf);
@@ -205,8 +229,7 @@ void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i,
 	memcpy(p + 6, gateway_mac, 6);
 	p[12] = 0x08;
 	uint8_t *ip = p + HEADERS_ETHERNET_LENGTH, *udp = ip + HEADERS_IPV4_LENGTH;
-	uint32_t source = htonl(client ? parts.client : parts.peer),
-		 destination = htonl(client ? 0xC0000201u : parts.relay);
+	uint32_t destination = htonl(client ? 0xC0000201u : parts.relay);
 	uint16_t words[3] = {htons(client ? parts.client_port : parts.peer_port),
 		htons(client ? 3478 : parts.relayed_port), htons((uint16_t)udp_length)};
 	uint16_t total = htons((uint16_t)(HEADERS_IPV4_LENGTH + udp_length));
@@ -219,12 +242,7 @@ void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i,
 	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(ip, HEADERS_IPV4_LENGTH));
 	memcpy(ip + 10, &sum, 2);
 	memcpy(udp, words, 6);
-	if (way == WORLD_HANDLE) {
-		udp[HEADERS_UDP_LENGTH] = HANDLE_FIRST_BYTE;
-		memcpy(udp + HEADERS_UDP_LENGTH + 4, &world->session[i], 4);
-	} else if (client) {
-		channel_data_write_header(udp + HEADERS_UDP_LENGTH, parts.channel, (uint16_t)size);
-	}
+	memcpy(udp + HEADERS_UDP_LENGTH, header_bytes, header);
 	// Whole: the payload is zeros, so the headers make it.
 	memset(udp + HEADERS_UDP_LENGTH + header, 0, size);
 	uint64_t pseudo = checksum_sum(ip + 12, 8) + htons(17) + words[2];

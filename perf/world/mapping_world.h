@@ -25,8 +25,10 @@ enum {
 	WORLD_WORKERS_MAX = 2,
 };
 
-// A handle stands for client to peer with another header, see handles.h; world.session must be set.
-enum world_way { WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT, WORLD_HANDLE };
+// The last two are client to peer with another header, native_world.h; world.native must be set.
+enum world_way { WORLD_CLIENT_TO_PEER, WORLD_PEER_TO_CLIENT, WORLD_HANDLE, WORLD_ADDRESS };
+
+struct native_world;
 
 struct mapping_world {
 	struct node_addresses addresses;
@@ -38,12 +40,17 @@ struct mapping_world {
 	unsigned channels; // per allocation
 	uint64_t now;      // TSC of the last install
 	uint32_t *session; // worker 0: mapping -> index of its session line
+	const struct native_world *native;
 };
 
 // Memory of EAL's heap. Ends the program with a message when something does not fit.
 void world_open(
 	struct mapping_world *world, unsigned workers, uint32_t mappings, struct rte_mempool *pool);
 void world_close(struct mapping_world *world);
+
+// Where client and peer of mapping i are.
+void world_ends(const struct mapping_world *world, unsigned worker, uint32_t i,
+	struct net_endpoint *client, struct net_endpoint *peer);
 
 // Makes *mbuf the frame of mapping i of that worker with `size` application bytes (zeros).
 void world_frame(const struct mapping_world *world, unsigned worker, uint32_t i, enum world_way way,
