@@ -59,9 +59,16 @@ def refused(reason):
     return "REFUSED", reason
 
 
-def counters():
-    """All of `relayctl -j stats`, by name."""
-    return json.loads(lab.relayctl("-j", "stats").stdout)
+def counted(kind="events"):
+    """`relayctl stats`, all workers together: events, drops, or registration."""
+    stats = json.loads(lab.relayctl("-j", "stats").stdout)
+    if kind in stats:
+        return stats[kind]
+    out = {}
+    for part in [*stats["workers"], stats["system"]]:
+        for name, value in part[kind].items():
+            out[name] = out.get(name, 0) + value
+    return out
 
 
 def registration():
