@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""TURN users by blind tokens: a client has some issued (relayctl token issue), and each buys one allocation, once.
+"""Blind tokens: a client has some issued (relayctl token issue), and each buys one allocation or one lease, once.
 
     client: blinded request --> relayctl token issue --> answer --> tokens
     aioice, turnutils_uclient and a client of our own, each with a token ==> relay --> peer
@@ -14,9 +14,10 @@ import subprocess
 import lab
 import token_client
 from lab import check, expect
+from native_lab import device, kind_of
 from turn_client import *  # noqa: F403
 
-lab.enter(auth="token", turn_lines="channels = rfc5766")
+lab.enter(auth="token", turn_lines="channels = rfc5766", registration_lines="admission = token")
 if lab.coturn():
     lab.skip("turnserver has no tokens")
 import aioice  # noqa: E402  (only inside the lab)
@@ -132,6 +133,27 @@ def _():
     expect("an old token", client(old[2]).allocate().code, 401)
     expect("what an old token bought", bought.refresh().code, 0)
     expect("the issuing key", lab.relayctl("token", "rotate", "--retire", f"{new.key_id:08x}").returncode, 1)
+
+
+@check("registration: a token buys a lease, renewals need none, another lease does; and nothing buys twice")
+def _():
+    tokens = issue(3)
+    one, other = device("client", lab.CLIENT4), device("peer", lab.PEER4)
+    expect("admission", one.solicit().admission, 2)
+    expect("without a token", one.register().reason, 8)
+    expect("with one", kind_of(one.register(token=tokens[0])), "REGISTERED")
+    expect("renewal", kind_of(one.register()), "REGISTERED")
+    expect("somebody else with it", other.register(token=tokens[0]).reason, 10)
+    expect("an allocation with it", client(tokens[0]).allocate().code, 486)
+    restart("KILL")
+    expect("renewal after kill -9", kind_of(one.register()), "REGISTERED")
+    expect("somebody else with it after kill -9", other.register(token=tokens[0]).reason, 10)
+    forged = token_client.Token(tokens[1].key_id, bytes(32), bytes(32))
+    expect("a forged one", other.register(token=forged).reason, 9)
+    # One that has bought an allocation buys no lease.
+    expect("Allocate", client(tokens[1]).allocate().code, 0)
+    expect("a lease with it", other.register(token=tokens[1]).reason, 10)
+    expect("with another", kind_of(other.register(token=tokens[2])), "REGISTERED")
 
 
 @check("counters tell of tokens, and nothing of them is in the log or in the store")
