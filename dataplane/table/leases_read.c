@@ -130,10 +130,15 @@ static inline int word_read(const struct leases *leases, const _Atomic uint64_t 
 	if (word >> 32 != tag)
 		return NOT_IT;
 	int found = chain_read(leases, (uint32_t)word, address, tick, out);
-	// Another address with that tag, or the head has changed.
-	if (found == NOT_IT && atomic_load_explicit(at, memory_order_acquire) != word)
-		return AGAIN;
-	return found;
+	if (__builtin_expect(found != NOT_IT, 1))
+		return found;
+	// Another address with that tag, if the word still led there when the entry was as we read
+	// it: out[0] holds that. An entry that is no lease has just been one or will be.
+	const struct lease *e = &leases->entries[(uint32_t)word];
+	bool led = atomic_load_explicit(at, memory_order_acquire) == word;
+	atomic_thread_fence(memory_order_acquire);
+	bool same = atomic_load_explicit(&e->sequence, memory_order_relaxed) == out[0].sequence;
+	return led && same && out[0].deadline != 0 ? NOT_IT : AGAIN;
 }
 
 static int address_read(const struct leases *leases, const uint8_t *address, uint64_t hash,

@@ -4,6 +4,7 @@
 #include "dataplane/table/leases.h"
 #include "dataplane/table/next_hops.h"
 #include "tests/unit/dpdk_env.h"
+#include "tests/unit/single_step.h"
 
 #include <rte_cycles.h>
 #include <sodium.h>
@@ -498,6 +499,147 @@ static void test_wiped(void **state)
 	leases_free(leases);
 }
 
+// ---- a reader overtaken by the writer ----
+
+#ifdef SINGLE_STEP
+// Three devices of an address, 0 to 2 in the chain's order from its end; 0 always stays. What main
+// does while a look-up is under way, at each of its instructions:
+static struct leases *overtaken;
+static struct lease_view overtaken_view[NATIVE_DEVICES_MAX];
+static int overtaken_count;
+static unsigned overtaken_issued;
+
+static struct api_lease overtaken_asked;
+static struct lease_place overtaken_place;
+
+static void overtaken_look_up(void)
+{
+	overtaken_count = leases_devices(overtaken, overtaken_asked.address, &overtaken_place,
+		ticks_of(now), overtaken_view);
+}
+
+static void overtaken_search(void)
+{
+	overtaken_count =
+		leases_look_up(overtaken, overtaken_asked.address, ticks_of(now), overtaken_view);
+}
+
+static void withdraw_head(void)
+{
+	withdraw(overtaken, lease_of(1, 2, 12, ++overtaken_issued));
+}
+
+static void withdraw_middle(void)
+{
+	withdraw(overtaken, lease_of(1, 1, 11, ++overtaken_issued));
+}
+
+static void move_end(void)
+{
+	overtaken_issued++;
+	set(overtaken, lease_of(1, 0, overtaken_issued, overtaken_issued));
+}
+
+static void add_head(void)
+{
+	set(overtaken, lease_of(1, 3, 13, ++overtaken_issued));
+}
+
+static void head_back(void)
+{
+	set(overtaken, lease_of(1, 2, 12, ++overtaken_issued));
+}
+
+static void head_again(void)
+{
+	withdraw_head();
+	head_back();
+}
+
+static void middle_to_head(void)
+{
+	withdraw_middle();
+	set(overtaken, lease_of(1, 1, 11, ++overtaken_issued));
+}
+
+// All entries but the last one change hands.
+static void others_take_over(void)
+{
+	uint64_t before = now;
+	withdraw_head();
+	withdraw_middle();
+	now += seconds(LEASES_TOMBSTONE_S + 1);
+	expire_all(overtaken);
+	now = before;
+	set(overtaken, lease_of(7, 2, 12, ++overtaken_issued));
+	set(overtaken, lease_of(8, 1, 11, ++overtaken_issued));
+}
+
+static void overtaken_set_up(void)
+{
+	overtaken_issued = 100;
+	overtaken = leases_for_test(8);
+	for (unsigned d = 0; d < 3; d++)
+		assert_int_equal(set(overtaken, lease_of(1, d, 10 + d, 100)), 0);
+	overtaken_asked = lease_of(1, 0, 0, 0);
+	struct leases_wanted wanted = {.count = 1, .addresses = {overtaken_asked.address}};
+	leases_prefetch(overtaken, &wanted);
+	overtaken_place = wanted.places[0];
+}
+
+// One state or the other of each device, nothing twice, and the steady one is there.
+static void overtaken_check(void)
+{
+	unsigned seen = 0;
+	assert_in_range(overtaken_count, 1, 4);
+	for (int v = 0; v < overtaken_count; v++) {
+		const struct lease_view *view = &overtaken_view[v];
+		unsigned device;
+		memcpy(&device, view->device + 3, sizeof(device));
+		unsigned client = device == 0 && view->issued != 100 ? view->issued : 10 + device;
+		struct api_lease want = lease_of(1, device, client, 0);
+		assert_true(is_at(view, &want));
+		assert_false(seen & 1u << device);
+		seen |= 1u << device;
+	}
+	assert_true(seen & 1);
+}
+
+static void overtaken_by(void (*look_up)(void), const struct step_change *changes, unsigned count)
+{
+	overtaken_set_up();
+	step_through(look_up, changes, count);
+	overtaken_check();
+	leases_free(overtaken);
+}
+
+static void test_overtaken_anywhere(void **state)
+{
+	(void)state;
+	void (*const makes[])(void) = {withdraw_head, withdraw_middle, move_end, add_head,
+		head_again, middle_to_head, others_take_over};
+	enum { MAKES = sizeof(makes) / sizeof(makes[0]), PAIRS = 400 };
+	overtaken_set_up();
+	const unsigned steps = step_through(overtaken_look_up, NULL, 0);
+	leases_free(overtaken);
+	// A trap takes long, so each place has two of the changes.
+	for (unsigned at = 1; at <= steps; at++)
+		for (unsigned m = 0; m < 2; m++) {
+			const struct step_change change = {at, makes[(2 * at + m) % MAKES]};
+			overtaken_by(overtaken_look_up, &change, 1);
+		}
+	// Twice in one look-up, and back: what looks as before need not be what it was.
+	for (unsigned i = 0; i < PAIRS; i++) {
+		unsigned first = 1 + randombytes_uniform(steps / 2);
+		const struct step_change changes[] = {{first, withdraw_head},
+			{first + 1 + randombytes_uniform(steps / 2), head_back}};
+		overtaken_by(overtaken_search, changes, 2);
+	}
+	print_message(
+		"a look-up of %u instructions, overtaken %u times\n", steps, 2 * steps + PAIRS);
+}
+#endif
+
 // ---- a reader beside the writer ----
 //
 // Everything of a view is a function of one number that the writer chooses: a torn view breaks it.
@@ -541,7 +683,7 @@ static void *race_read(void *unused)
 static void test_reader_beside_writer(void **state)
 {
 	(void)state;
-	enum { STEPS = 300000 };
+	enum { STEPS = 100000 };
 	struct leases *leases = race_leases = leases_for_test(256);
 	pthread_t reader;
 	unsigned issued = 1;
@@ -616,6 +758,9 @@ int main(void)
 		cmocka_unit_test(test_fill_drain_refill),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_wiped),
+#ifdef SINGLE_STEP
+		cmocka_unit_test(test_overtaken_anywhere),
+#endif
 		cmocka_unit_test(test_reader_beside_writer),
 		cmocka_unit_test(test_memory),
 	};
