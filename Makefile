@@ -12,6 +12,8 @@ CLANG ?= clang
 PREFIX ?= /usr
 DESTDIR ?=
 VERSION := 0.1.0
+# The second number is the interface's as long as the first is 0.
+libendpoint := libendpoint.so.$(VERSION)
 
 # SANITIZE=1 builds everything with ASan and UBSan into its own folder.
 ifdef SANITIZE
@@ -42,6 +44,7 @@ LIB_LIBS = $(BLAKE3_LIBS) -lgnutls -linih -lsodium -lz
 DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) $(BLAKE3_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
 CONTROLPLANE_LIBS = -luv -llmdb -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
 RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
+RELAYCALL_LIBS = -luv -ljansson $(LIB_LIBS)
 
 # A packaged libblake3 rather than our own, where there is one (lib/crypto/blake3.h).
 blake3 := $(shell pkg-config --exists libblake3 2>/dev/null && echo packaged || echo own)
@@ -79,7 +82,7 @@ build: dependencies ## build the programs into build/bin/
 	@$(MAKE) --no-print-directory $(jobs) programs
 
 .PHONY: programs
-programs: $(OUT)/bin/relay-dataplane $(OUT)/bin/relay-controlplane $(OUT)/bin/relayctl
+programs: $(OUT)/bin/relay-dataplane $(OUT)/bin/relay-controlplane $(OUT)/bin/relayctl $(OUT)/bin/relaycall $(OUT)/lib/$(libendpoint)
 
 .PHONY: run
 run: build ## a relay in a lab network of its own with live traffic; IFACE=eth0 serves on a real interface; ONCE=1 ends by itself
@@ -171,6 +174,22 @@ $(OUT)/bin/relay-controlplane: $(OUT)/obj/controlplane/main.o $(OUT)/controlplan
 $(OUT)/bin/relayctl: $(OUT)/obj/controlplane/relayctl/relayctl.o $(OUT)/relayctl.a $(OUT)/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(RELAYCTL_LIBS)
+
+$(OUT)/bin/relaycall: $(OUT)/obj/endpoint/relaycall/relaycall.o $(OUT)/relaycall.a $(OUT)/endpoint.a $(OUT)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(RELAYCALL_LIBS)
+
+# ---- libendpoint: what others link with; exports what its public headers declare ----
+
+$(OUT)/pic/%.o: CFLAGS := $(filter-out -fPIE,$(CFLAGS)) -fPIC
+$(OUT)/pic/%.o: %.c $(OUT)/blake3
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/pic/lib.a: $(patsubst %.c,$(OUT)/pic/%.o,$(filter lib/crypto/% lib/net/% lib/wire/%,$(lib_c)))
+$(OUT)/lib/$(libendpoint): $(patsubst %.c,$(OUT)/pic/%.o,$(endpoint_c)) $(OUT)/pic/lib.a endpoint/libendpoint.map
+	@mkdir -p $(@D)
+	$(CC) -shared $(MODE_FLAGS) -Wl,-z,relro,-z,now,--no-undefined,-soname,$(basename $(basename $(libendpoint))) \
+		-Wl,--version-script=endpoint/libendpoint.map -o $@ $(filter %.o %.a,$^) -luv -lsodium $(BLAKE3_LIBS)
 
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 

@@ -4,13 +4,11 @@
 // one cookie and address.
 #include "endpoint/core.h"
 
-#include "lib/crypto/blake3.h"
+#include "lib/wire/token.h"
 
 #include <sodium.h>
 
 #include <string.h>
-
-static const char token_context[] = "Blindrelay 2026-11 token";
 
 static uint8_t difficulty_of(const struct endpoint *e, const struct lease *lease)
 {
@@ -78,15 +76,13 @@ void core_admission_tick(struct endpoint *e, struct lease *lease)
 void core_admission_token_mac(const struct lease *lease, uint8_t mac[static NATIVE_TOKEN_MAC_SIZE],
 	const uint8_t *message, size_t covered)
 {
-	struct blake3 state;
-	uint8_t key[BLAKE3_KEY_LENGTH];
+	struct voprf_output output;
+	uint8_t key[TOKEN_KEY_SIZE];
 
-	blake3_begin_derive(&state, token_context, sizeof(token_context) - 1);
-	blake3_add(&state, lease->token.output, sizeof(lease->token.output));
-	blake3_finish(&state, key, sizeof(key));
-	blake3_begin_keyed(&state, key);
-	blake3_add(&state, message, covered);
-	blake3_finish(&state, mac, NATIVE_TOKEN_MAC_SIZE);
-	blake3_wipe(&state);
+	static_assert(sizeof(output.bytes) == sizeof(lease->token.output), "of one VOPRF");
+	memcpy(output.bytes, lease->token.output, sizeof(output.bytes));
+	token_key(key, &output);
+	token_mac(mac, key, message, covered);
+	sodium_memzero(&output, sizeof(output));
 	sodium_memzero(key, sizeof(key));
 }

@@ -2,7 +2,7 @@
 // Contact strings: what somebody has to know to reach an endpoint, as one line of text that may be
 // sent by mail or shown as a code.
 //
-//     blindrelay:AQ...    the scheme, then base64url (RFC 4648 section 5, no padding) of
+//     blindrelay:A...     the scheme, then base64url (RFC 4648 section 5, no padding) of
 //
 //     version        1     1
 //     namespace id   32

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The inside of the endpoint core: what its files share. One file, one job:
 //
-//     endpoint.c   entering and leaving, dispatch of datagrams, deadlines, counters
+//     endpoint.c   entering and leaving, deadlines, counters        receive.c  dispatch of messages
 //     path.c       contact with the relay: which of its addresses, cookie, keepalive
 //     epochs.c     which epochs' addresses are wanted
 //     lease.c      one address: REGISTER, renewal, withdrawal      lease_answer.c  what comes back
@@ -259,7 +259,7 @@ bool core_live_alive(struct endpoint *e, const struct native_alive *m);
 void core_live_path_challenge(struct endpoint *e, const struct native_path_challenge *m);
 void core_live_closed(struct endpoint *e, const struct native_closed *m);
 
-// ---- endpoint.c ----
+// ---- endpoint.c, receive.c ----
 
 struct endpoint {
 	struct endpoint_config config; // without the seed
@@ -293,6 +293,7 @@ uint64_t core_random_below(struct endpoint *e, uint64_t below);
 uint64_t core_jitter(struct endpoint *e, uint64_t ms);
 void core_count(struct endpoint *e, enum endpoint_counter counter);
 void core_withdrawn_check(struct endpoint *e);
+void core_receive_control(struct endpoint *e, const uint8_t *data, size_t size);
 
 static inline uint64_t core_earlier(uint64_t a, uint64_t b)
 {

@@ -172,87 +172,6 @@ uint64_t endpoint_tick(struct endpoint *endpoint, struct endpoint_time now)
 
 // ---- datagrams ----
 
-static void receive_challenge(struct endpoint *e, const struct native_challenge *m)
-{
-	if (!core_path_challenge(e, m) && !core_lease_challenge(e, m) && !core_call_challenge(e, m))
-		core_count(e, ENDPOINT_COUNTER_ignored_transaction);
-}
-
-static void receive_opened(struct endpoint *e, const struct native_opened *m)
-{
-	for (unsigned i = 0; i < ENDPOINT_CALLS_MAX; i++) {
-		struct call *call = e->calls[i];
-		if (call == NULL || !core_request_is(&call->request, m->transaction))
-			continue;
-		if (memcmp(call->open_id, m->open_id, sizeof(call->open_id)) != 0)
-			break;
-		if (call->state == CALL_OPENING || call->state == CALL_CANCELLED)
-			core_open_opened(e, call, m);
-		else if (call->state == CALL_ACCEPTING)
-			core_invite_opened(e, call, m);
-		else if (call->state == CALL_OPEN) // an acceptance that was repeated
-			core_request_clear(&call->request);
-		else
-			break;
-		return;
-	}
-	core_count(e, ENDPOINT_COUNTER_ignored_transaction);
-}
-
-// One parser and what follows from it; a message that does not parse is counted.
-#define RECEIVE(kind, action)                                                                      \
-	do {                                                                                       \
-		struct native_##kind m;                                                            \
-		if (native_##kind##_parse(data, size, &m) != 0)                                    \
-			core_count(e, ENDPOINT_COUNTER_ignored_malformed);                         \
-		else                                                                               \
-			action;                                                                    \
-	} while (0)
-#define RECEIVE_ANSWER(kind, condition)                                                            \
-	RECEIVE(kind, if (!(condition)) core_count(e, ENDPOINT_COUNTER_ignored_transaction))
-
-static void receive_control(struct endpoint *e, const uint8_t *data, size_t size)
-{
-	struct native_header header;
-
-	if (native_header_parse(data, size, &header) != 0) {
-		core_count(e, ENDPOINT_COUNTER_ignored_malformed);
-		return;
-	}
-	switch (header.type) {
-	case NATIVE_CHALLENGE:
-		RECEIVE(challenge, receive_challenge(e, &m));
-		break;
-	case NATIVE_REGISTERED:
-		RECEIVE_ANSWER(registered, core_lease_registered(e, &m));
-		break;
-	case NATIVE_REFUSED:
-		RECEIVE_ANSWER(refused, core_lease_refused(e, &m) || core_call_refused(e, &m));
-		break;
-	case NATIVE_ALIVE:
-		RECEIVE_ANSWER(alive, core_path_alive(e, &m) || core_live_alive(e, &m));
-		break;
-	case NATIVE_PATH_CHALLENGE:
-		RECEIVE(path_challenge, core_live_path_challenge(e, &m));
-		break;
-	case NATIVE_INVITE:
-		RECEIVE(invite, core_invite_receive(e, &m));
-		break;
-	case NATIVE_OPENED:
-		RECEIVE(opened, receive_opened(e, &m));
-		break;
-	case NATIVE_CLOSED:
-		RECEIVE(closed, core_live_closed(e, &m));
-		break;
-	case NATIVE_UNSUPPORTED:
-		RECEIVE_ANSWER(unsupported, core_path_unsupported(e, &m));
-		break;
-	default:
-		core_count(e, ENDPOINT_COUNTER_ignored_type);
-		break;
-	}
-}
-
 static bool from_relay(const struct endpoint *e, const struct endpoint_transport *source)
 {
 	for (size_t i = 0; i < e->config.relay_count; i++)
@@ -275,7 +194,7 @@ void endpoint_receive(struct endpoint *endpoint, const struct endpoint_transport
 	else if (data[0] == NATIVE_FIRST_ADDRESS)
 		core_message_receive(endpoint, data, size);
 	else if (data[0] == NATIVE_FIRST_CONTROL)
-		receive_control(endpoint, data, size);
+		core_receive_control(endpoint, data, size);
 	else
 		core_count(endpoint, ENDPOINT_COUNTER_ignored_type);
 	core_withdrawn_check(endpoint);

@@ -43,6 +43,9 @@ struct transfer_output {
 	// Sender: `size` bytes at an offset. Receiver: bytes in order, each once. False: cannot.
 	bool (*read)(void *context, uint64_t offset, uint8_t *out, size_t size);
 	bool (*write)(void *context, const uint8_t *data, size_t size);
+	// Receiver: all has arrived and is what was sent; the sender is told so only if this can
+	// be kept. NULL: it can.
+	bool (*keep)(void *context);
 };
 
 struct transfer_slot {

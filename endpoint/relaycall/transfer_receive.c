@@ -51,7 +51,7 @@ static void send_result(struct transfer_receiver *r)
 	r->output.send(r->output.context, frame, sizeof(frame));
 }
 
-static bool keep(struct transfer_receiver *r, const uint8_t *data, size_t size)
+static bool take(struct transfer_receiver *r, const uint8_t *data, size_t size)
 {
 	blake3_add(&r->hash, data, size);
 	r->written += size;
@@ -84,7 +84,7 @@ static void receive_data(
 		uint32_t at = r->next % TRANSFER_WINDOW;
 		r->there[at] = false;
 		gap = gap || r->next != index;
-		if (!keep(r, r->chunk[at], transfer_chunk_size(r->size, r->next)))
+		if (!take(r, r->chunk[at], transfer_chunk_size(r->size, r->next)))
 			return;
 	}
 	if (!in_order || gap || ++r->unacknowledged >= ACKNOWLEDGE_EVERY || r->next == r->chunks)
@@ -104,7 +104,12 @@ static void receive_finish(struct transfer_receiver *r, const uint8_t *data)
 		return;
 	}
 	blake3_finish(&r->hash, hash, sizeof(hash));
-	r->state = memcmp(hash, data + 13, sizeof(hash)) == 0 ? TRANSFER_DONE : TRANSFER_DAMAGED;
+	if (memcmp(hash, data + 13, sizeof(hash)) != 0)
+		r->state = TRANSFER_DAMAGED;
+	else if (r->output.keep != NULL && !r->output.keep(r->output.context))
+		r->state = TRANSFER_UNKEPT;
+	else
+		r->state = TRANSFER_DONE;
 	send_result(r);
 }
 

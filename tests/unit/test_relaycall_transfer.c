@@ -23,7 +23,8 @@ static struct transfer_sender sender;
 static struct transfer_receiver receiver;
 static uint64_t now, random_state;
 static unsigned loss, doubled, delay, jitter;
-static bool cut, change_while_read, disk_full;
+static bool cut, change_while_read, disk_full, not_kept;
+static unsigned keeps;
 static uint8_t *source, *sink;
 static size_t sunk;
 static unsigned long sent, carried;
@@ -87,6 +88,13 @@ static bool write_sink(void *context, const uint8_t *data, size_t size)
 	return true;
 }
 
+static bool keep_sink(void *context)
+{
+	(void)context;
+	keeps++;
+	return !not_kept;
+}
+
 static bool step(uint64_t until)
 {
 	struct packet *first = NULL;
@@ -132,11 +140,13 @@ static uint64_t run(uint64_t ms)
 static void begin_transfer(size_t size, uint64_t seed)
 {
 	const struct transfer_output out = {.send = to_receiver, .read = read_source};
-	const struct transfer_output in = {.send = to_sender, .write = write_sink};
+	const struct transfer_output in = {
+		.send = to_sender, .write = write_sink, .keep = keep_sink};
 	memset(packets, 0, sizeof(packets));
 	random_state = seed;
 	now = 5000;
 	sunk = 0;
+	keeps = 0;
 	sent = 0;
 	free(source);
 	free(sink);
@@ -158,6 +168,7 @@ static void assert_whole(size_t size)
 {
 	assert_int_equal(sender.state, TRANSFER_DONE);
 	assert_int_equal(receiver.state, TRANSFER_DONE);
+	assert_int_equal(keeps, 1);
 	assert_int_equal(sunk, size);
 	assert_memory_equal(source, sink, size);
 	assert_int_equal(transfer_sender_arrived(&sender), size);
@@ -168,7 +179,7 @@ static int reset(void **state)
 	(void)state;
 	loss = doubled = jitter = 0;
 	delay = 10;
-	cut = change_while_read = disk_full = false;
+	cut = change_while_read = disk_full = not_kept = false;
 	return 0;
 }
 
@@ -258,6 +269,12 @@ static void disk_is_full(void **state)
 	(void)state;
 	loss = 20;
 	disk_full = true;
+	begin_transfer(300000, 4);
+	run(60000);
+	assert_int_equal(sender.state, TRANSFER_UNKEPT);
+	end_transfer();
+	disk_full = false;
+	not_kept = true;
 	begin_transfer(300000, 4);
 	run(60000);
 	assert_int_equal(sender.state, TRANSFER_UNKEPT);
