@@ -274,8 +274,9 @@ struct endpoint {
 	struct seal_identity identity;
 	struct path path;
 	struct lease leases[CORE_LEASES_MAX];
-	uint32_t epoch;        // at the last look
-	uint64_t next_epoch_s; // wall time at which the next address is registered
+	uint32_t epoch;         // at the last look
+	uint64_t next_epoch_s;  // wall time at which the next address is registered
+	bool next_epoch_wanted; // since then
 	struct call *calls[ENDPOINT_CALLS_MAX];
 	uint64_t last_call;
 	struct recent recent;

@@ -31,6 +31,7 @@ static void enter_epoch(struct endpoint *e, uint32_t epoch)
 	e->epoch = epoch;
 	e->next_epoch_s = start_of(e, epoch) + (uint64_t)seconds * 3 / 4 +
 			  core_random_below(e, seconds / 5 + 1);
+	e->next_epoch_wanted = false;
 }
 
 static void want(struct endpoint *e, uint32_t epoch)
@@ -68,15 +69,18 @@ void core_epochs_tick(struct endpoint *e)
 			core_lease_drop(&e->leases[i]);
 	}
 	want(e, epoch);
-	if (e->now.wall_s >= e->next_epoch_s)
+	if (e->now.wall_s >= e->next_epoch_s) {
+		e->next_epoch_wanted = true;
 		want(e, epoch + 1);
+	}
 }
 
 uint64_t core_epochs_deadline(const struct endpoint *e)
 {
 	if (!e->registering)
 		return ENDPOINT_NEVER;
-	uint64_t at = e->now.wall_s < e->next_epoch_s ? e->next_epoch_s : start_of(e, e->epoch + 1);
+	// Another entry may have seen the moment pass: it is due until a tick has been there.
+	uint64_t at = e->next_epoch_wanted ? start_of(e, e->epoch + 1) : e->next_epoch_s;
 	if (at <= e->now.wall_s)
 		return e->now.monotonic_ms;
 	uint64_t wait_s = core_earlier(at - e->now.wall_s, 3600);
