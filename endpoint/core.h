@@ -132,8 +132,9 @@ void core_lease_ask(struct endpoint *e, struct lease *lease, const uint8_t *solu
 // Refused: tries again after about rest_ms, and tells.
 void core_lease_refuse(struct endpoint *e, struct lease *lease, enum endpoint_refusal reason,
 	uint32_t detail, uint64_t rest_ms);
-void core_leases_cookie(struct endpoint *e); // a newer one is there
-void core_leases_want(struct endpoint *e);   // all, anew
+void core_leases_cookie(struct endpoint *e);         // a newer one is there
+void core_leases_forget_cookies(struct endpoint *e); // those shown were not good
+void core_leases_want(struct endpoint *e);           // all, anew
 void core_leases_tick(struct endpoint *e);
 uint64_t core_leases_deadline(const struct endpoint *e);
 bool core_lease_challenge(struct endpoint *e, const struct native_challenge *m);

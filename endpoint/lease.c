@@ -6,7 +6,7 @@
 //     LEAVING until the withdrawal is confirmed
 //
 // The relay takes only cookies newer than the last one of the device, so a REGISTER is repeated as
-// it was, byte by byte, and anything new shows a new cookie.
+// it was, byte by byte, and anything new shows a newer cookie.
 #include "endpoint/core.h"
 
 #include "lib/crypto/epoch.h"
@@ -71,12 +71,27 @@ struct lease *core_lease_current(struct endpoint *e)
 	return found;
 }
 
-// A cookie that is young and was not shown yet. True: there is one.
+static uint32_t issued(const uint8_t cookie[static NATIVE_COOKIE_SIZE])
+{
+	return (uint32_t)cookie[0] << 24 | (uint32_t)cookie[1] << 16 | (uint32_t)cookie[2] << 8 |
+	       cookie[3];
+}
+
+// Whether the relay gave the cookie out after the last one that was shown for the lease: cookies
+// overtake each other. A REGISTER with an older one than an earlier REGISTER could be undone by
+// whoever repeats that, as long as its cookie is good.
+static bool is_newer(const struct endpoint *e, const struct lease *lease)
+{
+	if (!lease->has_cookie ||
+		e->now.monotonic_ms - lease->cookie_at >= NATIVE_CONTROL_COOKIE_S * 1000)
+		return true;
+	return (int32_t)(issued(e->path.cookie) - issued(lease->cookie)) > 0;
+}
+
+// A cookie that is young and newer than those shown. True: there is one.
 static bool take_cookie(struct endpoint *e, struct lease *lease)
 {
-	if (!core_path_fresh(e, CORE_COOKIE_CONTROL_MS) ||
-		(lease->has_cookie &&
-			memcmp(lease->cookie, e->path.cookie, sizeof(lease->cookie)) == 0))
+	if (!core_path_fresh(e, CORE_COOKIE_CONTROL_MS) || !is_newer(e, lease))
 		return false;
 	memcpy(lease->cookie, e->path.cookie, sizeof(lease->cookie));
 	lease->cookie_at = e->path.cookie_at;
@@ -111,6 +126,13 @@ void core_leases_want(struct endpoint *e)
 			core_lease_want(e, &e->leases[i]);
 }
 
+// The relay does not know its cookies any more: it was started anew, and its time with it.
+void core_leases_forget_cookies(struct endpoint *e)
+{
+	for (unsigned i = 0; i < CORE_LEASES_MAX; i++)
+		e->leases[i].has_cookie = false;
+}
+
 void core_leases_cookie(struct endpoint *e)
 {
 	for (unsigned i = 0; i < CORE_LEASES_MAX; i++) {
@@ -118,8 +140,7 @@ void core_leases_cookie(struct endpoint *e)
 		if (lease->state != LEASE_WAITING &&
 			(lease->state != LEASE_LEAVING || lease->request.due != ENDPOINT_NEVER))
 			continue;
-		if (lease->has_cookie &&
-			memcmp(lease->cookie, e->path.cookie, sizeof(lease->cookie)) == 0) {
+		if (!is_newer(e, lease)) {
 			// The relay's clock has not moved since; asking on would be a storm.
 			if (lease->state == LEASE_WAITING)
 				lease->state = LEASE_RESTING;

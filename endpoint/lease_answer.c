@@ -31,6 +31,7 @@ bool core_lease_challenge(struct endpoint *e, const struct native_challenge *m)
 	core_request_clear(&lease->request);
 	e->path.admission = m->admission;
 	e->path.difficulty = m->difficulty;
+	core_leases_forget_cookies(e);
 	core_path_cookie(e, m->cookie);
 	if (lease->state != LEASE_ASKING)
 		return true; // LEAVING has gone on already

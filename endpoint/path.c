@@ -200,6 +200,8 @@ void core_path_cookie(struct endpoint *e, const uint8_t cookie[static NATIVE_COO
 	p->rounds = 0;
 	p->state = PATH_UP;
 	core_request_clear(&p->solicit);
+	if (!was_up)
+		core_leases_forget_cookies(e);
 	core_leases_cookie(e);
 	if (was_up)
 		return;
@@ -295,6 +297,8 @@ bool core_path_challenge(struct endpoint *e, const struct native_challenge *m)
 		core_path_measure(e, &p->solicit);
 	if (kept)
 		core_request_challenged(e, &p->keepalive);
+	if (suspicious)
+		core_leases_forget_cookies(e);
 	core_path_cookie(e, m->cookie);
 	if (suspicious) {
 		core_leases_want(e);
