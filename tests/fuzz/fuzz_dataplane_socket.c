@@ -6,6 +6,8 @@
 // wrap: install_end_all
 // wrap: install_addresses
 // wrap: pipeline_send
+// wrap: native_lease
+// wrap: native_install
 // wrap: mappings_snapshot
 // wrap: mappings_usage
 // wrap: next_hops_mark
@@ -19,7 +21,10 @@
 
 #include "dataplane/connection.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/native_requests.h"
 #include "dataplane/settings.h"
+#include "dataplane/table/handles.h"
+#include "dataplane/table/leases.h"
 #include "dataplane/table/relay_ports.h"
 #include "dataplane/guard_rules.h"
 
@@ -109,6 +114,26 @@ int __wrap_pipeline_send(struct worker *worker, const struct api_packet_send *se
 	return 0;
 }
 
+int __wrap_native_lease(struct dataplane *dataplane, uint32_t type, const struct api_lease *lease);
+int __wrap_native_lease(struct dataplane *dataplane, uint32_t type, const struct api_lease *lease)
+{
+	(void)dataplane;
+	CHECK(type == API_LEASE_SET || type == API_LEASE_REMOVE);
+	read_all(lease, sizeof(*lease));
+	return 0;
+}
+
+int __wrap_native_install(struct dataplane *dataplane, const struct api_handles_install *install,
+	struct api_handles_installed *out);
+int __wrap_native_install(struct dataplane *dataplane, const struct api_handles_install *install,
+	struct api_handles_installed *out)
+{
+	(void)dataplane;
+	read_all(install, sizeof(*install));
+	*out = (struct api_handles_installed){0};
+	return 0;
+}
+
 unsigned __wrap_mappings_snapshot(const struct mappings *mappings, uint32_t *position,
 	struct api_snapshot_item *items, unsigned max, uint64_t now);
 unsigned __wrap_mappings_snapshot(const struct mappings *mappings, uint32_t *position,
@@ -195,6 +220,8 @@ int __wrap_next_hops_neighbour_delete(
 static struct config config;
 static struct dataplane dataplane;
 static struct relay_ports ports;
+static struct leases leases; // without entries, for their counts
+static struct handles handles;
 static struct api_server server;
 static bool holder_alive;
 
@@ -225,6 +252,8 @@ static void make_dataplane(void)
 	relay_ports_set(&ports, &range, &range);
 	dataplane.relay_ports = &ports;
 	dataplane.guard_rules = guard_rules_create();
+	dataplane.leases = &leases;
+	dataplane.handles = &handles;
 	for (uint16_t w = 0; w < WORKERS; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
 		memset(worker, 0, sizeof(*worker));
