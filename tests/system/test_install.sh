@@ -23,12 +23,21 @@ env -u MAKEFLAGS make -s install DESTDIR="$dir" PREFIX=/usr >"$dir/log" 2>&1 || 
 
 while read -r mode path; do
 	[ -f "$dir$path" ] || { wrong "$path was not installed"; continue; }
-	[ "$(stat -c %a "$dir$path")" = "$mode" ] || wrong "$path has mode $(stat -c %a "$dir$path"), expected $mode"
+	[ "$(stat -Lc %a "$dir$path")" = "$mode" ] || wrong "$path has mode $(stat -Lc %a "$dir$path"), expected $mode"
 	[ -s "$dir$path" ] || wrong "$path is empty"
 done <<-FILES
 	755 /usr/sbin/relay-dataplane
 	755 /usr/sbin/relay-controlplane
 	755 /usr/bin/relayctl
+	755 /usr/bin/relaycall
+	644 /usr/lib/libendpoint.so
+	644 /usr/lib/pkgconfig/endpoint.pc
+	644 /usr/include/blindrelay/endpoint/endpoint.h
+	644 /usr/include/blindrelay/endpoint/contact.h
+	644 /usr/include/blindrelay/endpoint/driver.h
+	644 /usr/include/blindrelay/endpoint/tokens.h
+	644 /usr/share/man/man1/relaycall.1
+	644 /usr/share/bash-completion/completions/relaycall
 	644 /usr/lib/systemd/system/relay-dataplane.service
 	644 /usr/lib/systemd/system/relay-controlplane.service
 	644 /usr/share/man/man8/relay-dataplane.8
@@ -41,13 +50,13 @@ done <<-FILES
 	640 /etc/blindrelay/blindrelay.conf
 FILES
 [ "$(stat -c %a "$dir/etc/blindrelay")" = 750 ] || wrong "/etc/blindrelay is open to everybody"
-grep -rl '@PREFIX@' "$dir/usr/lib" "$dir/usr/share" "$dir/etc" && wrong "a file still holds @PREFIX@"
+grep -rlE '@(PREFIX|VERSION)@' "$dir/usr/lib" "$dir/usr/share" "$dir/etc" && wrong "a file still holds @PREFIX@"
 [ -z "$(find "$dir/etc" -name '.blindrelay*')" ] || wrong "a temporary configuration was left behind"
 
 relayctl=$dir/usr/bin/relayctl
 config=$dir/etc/blindrelay/blindrelay.conf
 "$relayctl" config check "$config" >"$dir/log" || { wrong "the sample is refused:"; cat "$dir/log"; }
-for program in sbin/relay-dataplane sbin/relay-controlplane bin/relayctl; do
+for program in sbin/relay-dataplane sbin/relay-controlplane bin/relayctl bin/relaycall; do
 	"$dir/usr/$program" --help >/dev/null || wrong "$program --help fails"
 done
 
@@ -108,15 +117,18 @@ chmod 600 "$dir/defaults.conf"
 
 # ---- completion ----
 
-# complete WORD...: what is offered for the last one.
-complete_words() {
+# complete_of PROGRAM WORD...: what is offered for the last one.
+complete_of() {
+	local program=$1
+	shift
 	bash --norc -c '
-		. "$1"; shift
-		COMP_WORDS=(relayctl "$@") COMP_CWORD=$#
-		_relayctl 2>/dev/null
+		. "$1"; program=$2; shift 2
+		COMP_WORDS=("$program" "$@") COMP_CWORD=$#
+		"_$program" 2>/dev/null
 		printf "%s " "${COMPREPLY[@]}"
-	' completion "$dir/usr/share/bash-completion/completions/relayctl" "$@"
+	' completion "$dir/usr/share/bash-completion/completions/$program" "$program" "$@"
 }
+complete_words() { complete_of relayctl "$@"; }
 verbs=$("$relayctl" --help | sed -n 's/^  \([a-z]\+\).*/\1/p')
 [ "$(echo "$verbs" | wc -w)" -ge 9 ] || wrong "relayctl --help lists too few verbs: $verbs"
 for verb in $verbs; do
@@ -126,6 +138,39 @@ done
 [[ $(complete_words drain --) == *--deadline*--wait* ]] || wrong "completion of drain --: $(complete_words drain --)"
 [ "$(complete_words config "")" = "check " ] || wrong "completion of config: $(complete_words config "")"
 [ "$(complete_words config check "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of config check"
+
+[ "$(complete_of relaycall "")" = "id listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
+[[ $(complete_of relaycall -j listen --) == *--dir*--ask* ]] || wrong "completion of relaycall listen --"
+[ "$(complete_of relaycall send CONTACT "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of relaycall send"
+# Every option that one of the three tells is known to the other two.
+page=$dir/usr/share/man/man1/relaycall.1
+for option in $("$dir/usr/bin/relaycall" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+	grep -q "Fl ${option#-}" "$page" || wrong "relaycall(1) lacks $option"
+	grep -q -- "$option" "$dir/usr/share/bash-completion/completions/relaycall" || wrong "completion lacks $option"
+done
+for option in $(grep -oE 'Fl -[a-z-]+' "$page" | sed 's/Fl /-/' | sort -u); do
+	"$dir/usr/bin/relaycall" --help | grep -q -- "$option" || wrong "relaycall --help lacks $option"
+done
+
+# ---- the library, as somebody who knows pkg-config alone ----
+
+flags=$(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig pkg-config --define-variable=prefix="$dir/usr" --cflags --libs endpoint)
+[ "$(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig pkg-config --modversion endpoint)" = "$("$dir/usr/bin/relaycall" --version | sed 's/.* //')" ] ||
+	wrong "endpoint.pc tells another version than relaycall"
+for example in endpoint/example/*.c; do
+	# shellcheck disable=SC2086
+	${CC:-gcc} -std=gnu17 -Wall -Wextra -Werror -o "$dir/example" "$example" $flags || wrong "$example does not build"
+	LD_LIBRARY_PATH=$dir/usr/lib "$dir/example" >"$dir/log" 2>&1
+	[ $? = 2 ] || wrong "$example without arguments: $(cat "$dir/log")"
+done
+exported=$(nm -D --defined-only "$dir/usr/lib/libendpoint.so" | awk '{print $3}' | grep -v '^endpoint_')
+[ -z "$exported" ] || wrong "libendpoint.so shows what is nobody else's: $exported"
+if command -v g++ >/dev/null; then
+	for header in "$dir"/usr/include/blindrelay/endpoint/*.h; do
+		g++ -fsyntax-only -Wall -Werror -I"$dir/usr/include/blindrelay" -include "$header" -x c++ /dev/null ||
+			wrong "$(basename "$header") is no C++"
+	done
+fi
 
 # ---- an install on a machine, not for a package: the secret is made there ----
 

@@ -171,3 +171,17 @@ wait $NOWHERE
 grep -q '^exit 3$' "$LAB_DIR/nowhere.log" && grep -q "no answer from relay $RELAY4:3999" "$LAB_DIR/nowhere.log" ||
 	fail "a relay that is not there: $(cat "$LAB_DIR/nowhere.log")"
 echo "wrong relay and no relay: said so"
+
+# ---- a program of somebody else's, built with what was installed ----
+
+DESTDIR=$LAB_DIR/root PREFIX=/usr "$LAB_ROOT/scripts/install-files" >"$LAB_DIR/install.log" || fail "$(cat "$LAB_DIR/install.log")"
+# shellcheck disable=SC2046
+gcc -std=gnu17 -o "$LAB_DIR/hello" "$LAB_ROOT/endpoint/example/hello.c" -Wl,-rpath,"$LAB_DIR/root/usr/lib" \
+	$(PKG_CONFIG_PATH=$LAB_DIR/root/usr/lib/pkgconfig pkg-config --define-variable=prefix="$LAB_DIR/root/usr" --cflags --libs endpoint)
+lab_spawn hello peer "$LAB_DIR/hello" "$RELAY4:3478"
+HELLO=$LAB_PID
+lab_wait 10 "its contact" grep -q '^blindrelay:' "$LAB_DIR/hello.log"
+expect 0 "they say: yes?" lab_in client timeout 20 "$LAB_DIR/hello" "$RELAY4:3478" "$(grep -m 1 '^blindrelay:' "$LAB_DIR/hello.log")"
+lab_wait 10 "the other to end" lab_gone "$HELLO"
+grep -q '^heard: hello$' "$LAB_DIR/hello.log" || fail "it heard: $(cat "$LAB_DIR/hello.log")"
+echo "the example: $(grep heard "$LAB_DIR/hello.log")"

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bash completion for relaycall(1).
+
+_relaycall() {
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' i operands=0
+	local verbs='id listen send token'
+	COMPREPLY=()
+
+	_relaycall_files() {
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen "$1" -- "$word")
+	}
+
+	# Words that are the value of an option.
+	case $previous in
+	--identity | --tokens)
+		_relaycall_files -f
+		return
+		;;
+	--dir)
+		_relaycall_files -d
+		return
+		;;
+	--relay | --relay-key | --limit | --text | --timeout | --epoch) return ;;
+	esac
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--identity | --tokens | --dir | --relay | --relay-key | --limit | --text | --timeout | --epoch) ((i++)) ;;
+		-*) ;;
+		*)
+			if [[ -z $verb ]]; then
+				verb=${COMP_WORDS[i]}
+			else
+				operands=$((operands + 1))
+			fi
+			;;
+		esac
+	done
+
+	local options='--identity -j --json -h --help --version'
+	case $verb in
+	'') options+=" $verbs" ;;
+	id) options+=' --relay --relay-key' ;;
+	listen) options+=' --relay --relay-key --dir --limit --ask --once --tokens --epoch' ;;
+	send)
+		options+=' --text --by-address --timeout --tokens --epoch'
+		if [[ $word != -* && $operands -ge 1 ]]; then
+			_relaycall_files -f
+			return
+		fi
+		;;
+	token)
+		if [[ $operands -eq 0 ]]; then
+			options='request take count'
+		elif [[ $word != -* ]]; then
+			_relaycall_files -f
+			return
+		else
+			options+=' --relay-key'
+		fi
+		;;
+	esac
+	# Options are offered when asked for; otherwise they would hide the verbs.
+	[[ $word == -* || -n $verb ]] || options=$verbs
+	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+}
+complete -F _relaycall relaycall
