@@ -234,7 +234,7 @@ bool guard_excess(
 	return spend(guard, source, family, PURSE_EXCESS, bytes, tick);
 }
 
-static bool total_spend(struct guard *guard, bool known, uint32_t tick)
+static bool total_spend(struct guard *guard, bool known, unsigned tokens, uint32_t tick)
 {
 	uint32_t elapsed = tick - guard->total_tick, cost;
 	if (elapsed != 0) {
@@ -245,7 +245,7 @@ static bool total_spend(struct guard *guard, bool known, uint32_t tick)
 	// What is kept goes first: when that is spent, the known are as others.
 	for (unsigned i = known ? PURSE_KNOWN : PURSE_ANYBODY; i >= PURSE_ANYBODY; i--) {
 		uint32_t *spent = &guard->total_spent[i - PURSE_ANYBODY];
-		if (affords(guard, *spent, i, 1, &cost)) {
+		if (affords(guard, *spent, i, tokens, &cost)) {
 			*spent += cost;
 			return true;
 		}
@@ -262,7 +262,24 @@ enum guard_verdict guard_punt(struct guard *guard, const uint8_t *source, unsign
 	uint32_t cost;
 	if (!affords(guard, slot->spent[purse], purse, 1, &cost))
 		return GUARD_PREFIX_SPENT;
-	if (!has_allocation && !total_spend(guard, *known_of(guard, hash) != 0, tick))
+	if (!has_allocation && !total_spend(guard, *known_of(guard, hash) != 0, 1, tick))
+		return GUARD_TOTAL_SPENT;
+	slot->spent[purse] += cost;
+	return GUARD_ADMITS;
+}
+
+enum guard_verdict guard_punt_signed(
+	struct guard *guard, const uint8_t *source, unsigned family, bool has_lease, uint32_t tick)
+{
+	uint64_t hash = prefix_hash(guard, source, family);
+	struct guard_slot *slot = slot_of(guard, hash, tick);
+	enum guard_purse purse = has_lease ? PURSE_PUNT_WITH_ALLOCATION : PURSE_PUNT;
+	uint32_t cost;
+	if (!affords(guard, slot->spent[purse], purse, has_lease ? GUARD_SIGNED_OF_PREFIX : 1,
+		    &cost))
+		return GUARD_PREFIX_SPENT;
+	if (!total_spend(
+		    guard, has_lease || *known_of(guard, hash) != 0, GUARD_SIGNED_OF_TOTAL, tick))
 		return GUARD_TOTAL_SPENT;
 	slot->spent[purse] += cost;
 	return GUARD_ADMITS;

@@ -15,6 +15,11 @@
 // prefixes those are is counted under the same keyed hash in GUARD_KNOWN counters: a stranger
 // passes for known with the probability (live prefixes / GUARD_KNOWN) at most.
 //
+// Requests of the native protocol are signed, and a signature costs the control plane ten times
+// what TURN's HMAC does. So each takes more of the total, whoever sends it, and of the wider budget
+// a lease opens an eighth: a lease is had for nothing, and who has one must not keep the control
+// plane from everybody else.
+//
 // Flood rule: new allocations a second of a worker.
 //
 // Owner worker, but for guard_limits_set: main changes limits while workers run. Each limit is one
@@ -37,6 +42,10 @@ enum {
 	GUARD_PUNTS_WITH_ALLOCATION = 20000,
 	GUARD_PUNTS_TOTAL = 50000,
 	GUARD_NEW_ALLOCATIONS = 20000,
+	// What a signed request takes: of punts_with_allocation, by default 2,500 a second; and of
+	// punts_total, 16,700 a second, about as many signatures as a core verifies.
+	GUARD_SIGNED_OF_PREFIX = 8,
+	GUARD_SIGNED_OF_TOTAL = 3,
 	// Binding replies above 1.4 times their request (RFC 5780's attributes on a bare request
 	// make 1.75): what they are over it, in bytes. So a prefix gets at most 1.4 times what it
 	// sent, and 512 bytes and 128 a second, of each worker.
@@ -67,6 +76,11 @@ enum guard_verdict {
 };
 enum guard_verdict guard_punt(struct guard *guard, const uint8_t *source, unsigned family,
 	bool has_allocation, uint32_t tick);
+
+// The same for requests of the native protocol. has_lease: from where somebody has a lease; part of
+// the total all the same, but as a known prefix.
+enum guard_verdict guard_punt_signed(
+	struct guard *guard, const uint8_t *source, unsigned family, bool has_lease, uint32_t tick);
 
 // Data by address of the native protocol: bytes a second of one sender, and for one address, both
 // of this worker. A sender is an IPv4 address or an IPv6 /56, whatever ports it has.

@@ -12,7 +12,7 @@ void native_punt(
 	const struct headers *h = &pass->burst.headers[at];
 	const struct cookie_holder holder = native_holder(h);
 	worker->stats.stage[STAGE_guard].packets++;
-	enum guard_verdict verdict = guard_punt(
+	enum guard_verdict verdict = guard_punt_signed(
 		worker->guard, h->source, h->family, flags & API_NATIVE_PUNT_HERE, pass->tick);
 	if (verdict != GUARD_ADMITS) {
 		pass_drop(pass, at,

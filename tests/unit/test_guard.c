@@ -133,6 +133,39 @@ static void a_share_is_kept_for_known_prefixes(void **state)
 	guard_free(guard);
 }
 
+// Signed requests: nobody gets a way around the total by a lease, which costs nothing.
+static void signatures_are_dear(void **state)
+{
+	struct guard *guard = guard_small(1);
+	unsigned count = 0;
+	(void)state;
+	while (guard_punt_signed(guard, prefix(1), NET_IPV4, true, 0) == GUARD_ADMITS)
+		count++;
+	assert_int_equal(count, small.punts_with_allocation / GUARD_SIGNED_OF_PREFIX);
+	for (count = 0; guard_punt_signed(guard, prefix(1), NET_IPV4, false, 0) == GUARD_ADMITS;)
+		count++;
+	assert_int_equal(count, small.punts);
+	// Very many strangers, then very many with leases, an hour later.
+	unsigned kept = small.punts_total / GUARD_KEPT_OF;
+	for (unsigned leases = 0; leases < 2; leases++) {
+		uint32_t tick = tick_after(3600 * (1 + leases));
+		count = 0;
+		for (unsigned i = 0; i < 100000; i++)
+			count += guard_punt_signed(guard, prefix(100000 + i), NET_IPV4, leases,
+					 tick) == GUARD_ADMITS;
+		assert_int_equal(count, (small.punts_total - kept) / GUARD_SIGNED_OF_TOTAL +
+						(leases ? kept / GUARD_SIGNED_OF_TOTAL : 0));
+	}
+	// Whoever has a lease is served beside a flood of strangers; nobody is beside both.
+	uint32_t tick = tick_after(3 * 3600);
+	for (unsigned i = 0; i < 100000; i++)
+		guard_punt_signed(guard, prefix(300000 + i), NET_IPV4, false, tick);
+	assert_int_equal(
+		guard_punt_signed(guard, prefix(7), NET_IPV4, false, tick), GUARD_TOTAL_SPENT);
+	assert_int_equal(guard_punt_signed(guard, prefix(7), NET_IPV4, true, tick), GUARD_ADMITS);
+	guard_free(guard);
+}
+
 static void strangers_rarely_pass_for_known(void **state)
 {
 	struct guard *guard = guard_small(1);
@@ -290,6 +323,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_has_its_budget),
 		cmocka_unit_test(the_total_ends_a_flood_from_very_many_prefixes),
 		cmocka_unit_test(a_share_is_kept_for_known_prefixes),
+		cmocka_unit_test(signatures_are_dear),
 		cmocka_unit_test(strangers_rarely_pass_for_known),
 		cmocka_unit_test(chosen_prefixes_do_not_reach_a_victim),
 		cmocka_unit_test(families_and_prefix_lengths),

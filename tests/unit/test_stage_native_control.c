@@ -331,7 +331,7 @@ static void punts_have_a_budget(void **state)
 	static const struct api_guard_limits limits = {
 		.reply_bytes = 1000,
 		.punts = 10,
-		.punts_with_allocation = 30,
+		.punts_with_allocation = 30 * GUARD_SIGNED_OF_PREFIX,
 		.punts_total = 40000,
 		.new_allocations = 1000,
 	};
