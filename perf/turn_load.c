@@ -14,6 +14,8 @@
 #include "lib/wire/channel_data.h"
 #include "lib/wire/checksum.h"
 #include "lib/wire/headers.h"
+#include "perf/generator/af_xdp_port.h"
+#include "perf/generator/fail.h"
 #include "perf/generator/histogram.h"
 #include "perf/generator/turn_session.h"
 
@@ -23,9 +25,7 @@
 #include <rte_mbuf.h>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,8 +38,6 @@ enum {
 	CHANNEL_FIRST = 0x4000,
 	PAYLOAD_MIN = 32,
 	FRAME_MAX = 1514,
-	POOL_SIZE = 16384,
-	DESCRIPTORS = 2048,
 	DRAIN_MS = 200,
 	RATES_MAX = 8,
 };
@@ -86,43 +84,6 @@ struct trial {
 	double busy;              // part of the watched core
 };
 
-static void fail(const char *what, const char *detail)
-{
-	fprintf(stderr, "turn_load: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
-	exit(1);
-}
-
-static void enter(const char *namespace)
-{
-	char path[128];
-	snprintf(path, sizeof(path), "/run/netns/%s", namespace);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
-		fail("cannot enter namespace", namespace);
-	close(fd);
-}
-
-static uint16_t open_port(
-	struct load *load, const char *namespace, const char *interface, const char *device)
-{
-	char arguments[128];
-	struct rte_eth_conf configuration = {0};
-	uint16_t port;
-
-	enter(namespace);
-	snprintf(arguments, sizeof(arguments), "iface=%s", interface);
-	if (rte_eal_hotplug_add("vdev", device, arguments) ||
-		rte_eth_dev_get_port_by_name(device, &port))
-		fail("cannot open AF_XDP on", interface);
-	if (rte_eth_dev_configure(port, 1, 1, &configuration) ||
-		rte_eth_rx_queue_setup(
-			port, 0, DESCRIPTORS, (unsigned)SOCKET_ID_ANY, NULL, load->pool) ||
-		rte_eth_tx_queue_setup(port, 0, DESCRIPTORS, (unsigned)SOCKET_ID_ANY, NULL) ||
-		rte_eth_dev_start(port))
-		fail("cannot start port", interface);
-	return port;
-}
-
 // A frame of session i with everything but the stamp filled in, and no UDP checksum (IPv4 allows
 // it, and the relay must not care).
 static void make_frame(struct load *load, unsigned i)
@@ -164,7 +125,7 @@ static void make_frame(struct load *load, unsigned i)
 static void set_up(struct load *load)
 {
 	const struct options *o = &load->options;
-	enter(o->client_namespace);
+	af_xdp_enter(o->client_namespace);
 	for (unsigned i = 0; i < o->allocations; i++) {
 		if (o->plain) {
 			load->sessions[i].socket = -1;
@@ -184,20 +145,11 @@ static void set_up(struct load *load)
 			fail("set-up", text);
 		}
 	}
-	char *no_arguments[] = {"turn_load", "--no-huge", "--no-pci", "--no-shconf",
-		"--no-telemetry", "-m", "256", "--log-level=3", "-l", NULL, NULL};
-	char core[16];
-	snprintf(core, sizeof(core), "%u", o->core);
-	no_arguments[9] = core;
-	if (rte_eal_init(10, no_arguments) < 0)
-		fail("EAL", rte_strerror(rte_errno));
-	load->pool = rte_pktmbuf_pool_create(
-		"generator", POOL_SIZE, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	if (load->pool == NULL)
-		fail("buffers", rte_strerror(rte_errno));
-	load->client_port =
-		open_port(load, o->client_namespace, o->client_interface, "net_af_xdp_client");
-	load->peer_port = open_port(load, o->peer_namespace, o->peer_interface, "net_af_xdp_peer");
+	load->pool = af_xdp_begin(o->core);
+	load->client_port = af_xdp_open(
+		load->pool, o->client_namespace, o->client_interface, "net_af_xdp_client");
+	load->peer_port =
+		af_xdp_open(load->pool, o->peer_namespace, o->peer_interface, "net_af_xdp_peer");
 	if (rte_ether_unformat_addr(o->relay_mac, &load->relay_mac))
 		fail("not a MAC address", o->relay_mac);
 	for (unsigned i = 0; i < o->allocations; i++)
