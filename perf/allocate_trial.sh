@@ -12,12 +12,8 @@ export LAB_TURN_LINES=$'quota = 0\nprefix-quota = 0' LAB_DATAPLANE_LINES=$'mappi
 export LAB_GUARD_LINES=$'punts = 4000000\npunts-with-allocation = 4000000\npunts-total = 4000000\nnew-allocations = 4000000\nreply-bytes = 16777216'
 export LAB_COTURN_LINES="relay-threads=${COTURN_THREADS:-1}"$'\nno-software-attribute'
 ulimit -n "$(ulimit -Hn)"
-here=$(dirname "${BASH_SOURCE[0]}")
-. "$here/../scripts/lab.d/lab.sh"
-. "$here/lab_cores.sh"
-lab_up >&2
-server_prefer
-clients_route
+. "$(dirname "${BASH_SOURCE[0]}")/lab_cores.sh"
+server_up
 
 [ -z "${WATCH:-}" ] || eval "$WATCH" # a profiler, say
 clients_run allocate_load --peer "$PEER4" --login "$LAB_USER:$LAB_PASSWORD" "$@"

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# Who runs where while one server in a lab network (scripts/lab.d/lab.sh, sourced before) is under load, and the generator's
-# start. The generator has core 0. LAYOUT says what the server has: `one` (default): everything of it core 1; `two`: Blindrelay's
-# workers core 1, its main thread and the control plane core 0 beside the generator; coturn's threads both cores.
+# One server in a lab network (scripts/lab.d/lab.sh, whose knobs are set before) for clients by the ten thousand: who runs where, and
+# the generator's start. server_up comes first.
+#
+# The generator has core 0. LAYOUT says what the server has: `one` (default): everything of it core 1; `two`: Blindrelay's workers core 1,
+# its main thread and the control plane core 0 beside the generator; coturn's threads both cores.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lab.d/lab.sh"
 
 server_pids() {
 	local name
@@ -40,10 +44,12 @@ server_prefer() {
 
 mac() { lab_in "$1" cat "/sys/class/net/$2/address"; }
 
-# The clients' prefixes, behind c0, whose AF_XDP socket takes ARP too.
-clients_route() {
-	ip -n "$NS_RELAY" neighbour replace $CLIENT4 lladdr "$(mac client c0)" dev r0 nud permanent
-	ip -n "$NS_RELAY" route add 11.64.0.0/11 via $CLIENT4
+server_up() {
+	lab_up >&2
+	server_prefer
+	# The clients' prefixes are behind c0, whose AF_XDP socket takes ARP too.
+	ip -n "$NS_RELAY" neighbour replace "$CLIENT4" lladdr "$(mac client c0)" dev r0 nud permanent
+	ip -n "$NS_RELAY" route add 11.64.0.0/11 via "$CLIENT4"
 }
 
 preferred() { # COMMAND...

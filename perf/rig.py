@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
 BIN = os.path.join(ROOT, "build", "bin")
 PACKET_LOAD = os.path.join(ROOT, "build", "perf", "packet_load")
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -56,6 +57,14 @@ def command(*words, check=True):
     if check and out.returncode != 0:
         fail(f"{' '.join(words)}: {out.stderr.strip()}")
     return out.stdout
+
+
+def json_lines(*words, **environment):
+    """What a program prints that is JSON, a line each."""
+    out = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, env=dict(os.environ, **environment))
+    if out.returncode != 0:
+        fail(f"{' '.join(words)} failed with {out.returncode}\n{out.stderr}")
+    return [json.loads(line) for line in out.stdout.splitlines() if line.startswith("{")]
 
 
 def read_text(path):
