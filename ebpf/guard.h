@@ -91,7 +91,7 @@ static __always_inline bool guard_blocked(
 	return rule && *rule == STEER_RULE_BLOCK;
 }
 
-// RFC 1122 3.2.1.3, RFC 4291 2.7: such a source cannot be answered, or is ourselves.
+// RFC 1122 3.2.1.3, RFC 4291 2.5.5.2 and 2.7: such a source cannot be answered, or is ourselves.
 static __always_inline bool guard_source_bad(const struct steer_datagram *datagram)
 {
 	const __u8 *bytes = datagram->source.bytes;
@@ -104,8 +104,11 @@ static __always_inline bool guard_source_bad(const struct steer_datagram *datagr
 	} else {
 		__u32 words[4];
 		__builtin_memcpy(words, bytes, sizeof(words));
-		if (bytes[0] == 0xff || (!words[0] && !words[1] && !words[2] &&
-						(!words[3] || words[3] == bpf_htonl(1))))
+		if (bytes[0] == 0xff)
+			return true;
+		if (!words[0] && !words[1] &&
+			(words[2] == bpf_htonl(0xffff) ||
+				(!words[2] && (!words[3] || words[3] == bpf_htonl(1)))))
 			return true;
 	}
 	return address_find(&datagram->source);

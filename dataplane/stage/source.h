@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A source nobody can answer to, or ours: not from the wire (RFC 1122 3.2.1.3, RFC 4291 2.7).
-// Answering one would make packets to groups, or to ourselves. Owner worker.
+// A source nobody can answer to, or ours: not from the wire (RFC 1122 3.2.1.3, RFC 4291 2.5.5.2
+// and 2.7). Answering one would make packets to groups, or to ourselves. Owner worker.
 #pragma once
 
 #include "dataplane/table/own_addresses.h"
@@ -11,8 +11,10 @@ static __attribute__((noinline, unused)) bool source_bad_ipv6(
 	uint64_t high, low;
 	memcpy(&high, source, 8);
 	memcpy(&low, source + 8, 8);
-	// Multicast, unspecified, loopback.
-	return source[0] == 0xFF || (high == 0 && (low == 0 || low == __builtin_bswap64(1))) ||
+	// Multicast, unspecified, loopback, IPv4's in IPv6 form.
+	const bool mapped = (uint32_t)low == __builtin_bswap32(0xFFFF);
+	return source[0] == 0xFF ||
+	       (high == 0 && (low == 0 || low == __builtin_bswap64(1) || mapped)) ||
 	       own_address_find_ipv6(addresses, source) != OWN_ADDRESS_NONE;
 }
 

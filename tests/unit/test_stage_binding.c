@@ -355,7 +355,7 @@ static void not_answered(void **state)
 	b = begin(&r);
 	finish(&r, &b);
 	static const char *const bad[] = {"192.0.2.1", "127.0.0.1", "224.0.0.1", "0.0.0.0",
-		"255.255.255.255", "2001:db8::1", "ff02::1", "::", "::1"};
+		"255.255.255.255", "2001:db8::1", "ff02::1", "::", "::1", "::ffff:10.0.0.1"};
 	for (unsigned i = 0; i < RTE_DIM(bad); i++) {
 		f = ask(i >= 5, &r);
 		f.source = endpoint(bad[i], 40000);
