@@ -3,6 +3,8 @@
 // Only a hairpinned packet goes through the peer's side in a second, shorter pass, which cannot
 // make another. Owner worker; nothing here blocks, allocates or logs.
 #include "dataplane/guard_rules.h"
+#include "dataplane/native.h"
+#include "dataplane/stage/byte_budget.h"
 #include "dataplane/stage/datagram.h"
 #include "dataplane/stage/guard.h"
 #include "dataplane/stage/originate.h"
@@ -244,6 +246,21 @@ int pipeline_send(struct worker *worker, const struct api_packet_send *send, con
 	return originate(worker, &out, payload, send->length, now);
 }
 
+// Charged to the budget of data for the address, once however many devices it goes to, as data is.
+static bool deliver_affords(struct worker *worker, const struct api_native_deliver *deliver,
+	unsigned family, uint32_t tick)
+{
+	unsigned headers = (family == NET_IPV4 ? HEADERS_IPV4_LENGTH : HEADERS_IPV6_LENGTH) +
+			   HEADERS_UDP_LENGTH;
+	if (worker->native != NULL &&
+		byte_budget_spend(guard_addresses(worker->guard),
+			leases_hash(worker->leases, deliver->address), headers + deliver->length,
+			worker->native->address_bytes, tick))
+		return true;
+	worker->stats.drop[DROP_address_budget]++;
+	return false;
+}
+
 int pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,
 	const uint8_t *payload, uint64_t now)
 {
@@ -251,6 +268,8 @@ int pipeline_deliver(struct worker *worker, const struct api_native_deliver *del
 	struct lease_view devices[NATIVE_DEVICES_MAX];
 	int found = leases_look_up(worker->leases, deliver->address, ticks_of(now), devices);
 	int sent = 0, result = found == 0 ? -ENOENT : found;
+	if (found > 0 && !deliver_affords(worker, deliver, devices[0].family, ticks_of(now)))
+		return -EAGAIN;
 	for (int i = 0; i < found; i++) {
 		const struct lease_view *device = &devices[i];
 		struct api_packet_send send = {

@@ -463,7 +463,7 @@ struct api_handles_installed {
 static_assert(sizeof(struct api_handles_installed) == 16, "wire");
 
 // A datagram of ours to all devices of an address. payload follows. Answer: to how many; -ENOENT
-// none.
+// none; -EAGAIN it would be more than address_bytes of struct api_native_settings allows.
 struct api_native_deliver {
 	uint8_t address[32];
 	uint16_t worker; // that sends it
@@ -488,7 +488,7 @@ enum {
 struct api_native_settings {
 	uint32_t epoch, epoch_seconds;
 	uint32_t sender_bytes;  // per second and worker, of data by address from one source
-	uint32_t address_bytes; // per second and worker, of data for one address
+	uint32_t address_bytes; // per second and worker, of data and invitations for one address
 	uint32_t new_leases;    // per second
 	uint8_t difficulty;     // zero bits
 	uint8_t admission;      // enum native_admission
