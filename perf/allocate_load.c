@@ -41,11 +41,10 @@ struct load {
 static void make_request(struct load *load, uint32_t index, enum turn_step step)
 {
 	const struct net_endpoint peer = {.address = load->peer, .port = PEER_PORT};
-	struct turn_frame_path path = {.client = clients_endpoint(&load->clients, index),
+	const struct turn_frame_path path = {.macs = load->clients.path,
+		.client = clients_endpoint(&load->clients, index),
 		.server = load->clients.options.server};
 	uint8_t transaction[STUN_TRANSACTION_LENGTH];
-	memcpy(path.relay_mac, load->clients.path.relay_mac, 6);
-	memcpy(path.own_mac, load->clients.path.own_mac, 6);
 	randombytes_buf(transaction, sizeof(transaction));
 	memcpy(load->login.nonce, load->nonces[index], TURN_NONCE_MAX);
 	load->login.nonce_length = load->nonce_lengths[index];

@@ -12,19 +12,17 @@
 // was not idle during a trial, interrupts included.
 #include "lib/net/address_text.h"
 #include "lib/wire/channel_data.h"
-#include "lib/wire/checksum.h"
 #include "lib/wire/headers.h"
 #include "perf/generator/af_xdp_port.h"
 #include "perf/generator/fail.h"
+#include "perf/generator/flow_frames.h"
 #include "perf/generator/histogram.h"
 #include "perf/generator/turn_session.h"
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +67,7 @@ struct load {
 	struct options options;
 	struct rte_mempool *pool;
 	uint16_t client_port, peer_port; // DPDK ids
-	struct rte_ether_addr relay_mac;
+	struct flow_path path;
 	struct turn_session sessions[SESSIONS_MAX];
 	uint8_t frames[SESSIONS_MAX][FRAME_MAX];
 	uint16_t frame_length;
@@ -92,34 +90,14 @@ static void make_frame(struct load *load, unsigned i)
 	const struct turn_session *s = &load->sessions[i];
 	uint8_t *p = load->frames[i];
 	uint16_t framing = o->plain ? 0 : CHANNEL_DATA_HEADER_LENGTH;
-	uint16_t udp = (uint16_t)(HEADERS_UDP_LENGTH + framing + o->size);
-	uint16_t ip = (uint16_t)(HEADERS_IPV4_LENGTH + udp);
-	struct rte_ether_addr own;
+	uint16_t port = (uint16_t)(o->plain ? o->server.port + i : o->server.port);
+	const struct net_endpoint to = {.address = o->server.address, .port = port};
 
 	memset(p, 0, FRAME_MAX);
-	rte_eth_macaddr_get(load->client_port, &own);
-	memcpy(p, &load->relay_mac, 6);
-	memcpy(p + 6, &own, 6);
-	p[12] = 0x08;
-	p += HEADERS_ETHERNET_LENGTH;
-	p[0] = 0x45;
-	p[2] = (uint8_t)(ip >> 8);
-	p[3] = (uint8_t)ip;
-	p[6] = 0x40;
-	p[8] = 64;
-	p[9] = IPPROTO_UDP;
-	memcpy(p + 12, s->local.address.bytes, 4);
-	memcpy(p + 16, o->server.address.bytes, 4);
-	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(p, HEADERS_IPV4_LENGTH));
-	memcpy(p + 10, &sum, 2);
-	p += HEADERS_IPV4_LENGTH;
-	uint16_t port = (uint16_t)(o->plain ? o->server.port + i : o->server.port);
-	const uint16_t words[3] = {htons(s->local.port), htons(port), htons(udp)};
-	memcpy(p, words, sizeof(words));
-	p += HEADERS_UDP_LENGTH;
+	flow_write_headers(p, &load->path, &s->local, &to, framing + o->size);
 	if (!o->plain)
-		channel_data_write_header(p, s->channel, (uint16_t)o->size);
-	load->frame_length = (uint16_t)(HEADERS_ETHERNET_LENGTH + ip);
+		channel_data_write_header(p + FLOW_STAMP_PLAIN, s->channel, (uint16_t)o->size);
+	load->frame_length = (uint16_t)(FLOW_STAMP_PLAIN + framing + o->size);
 }
 
 static void set_up(struct load *load)
@@ -150,8 +128,7 @@ static void set_up(struct load *load)
 		load->pool, o->client_namespace, o->client_interface, "net_af_xdp_client");
 	load->peer_port =
 		af_xdp_open(load->pool, o->peer_namespace, o->peer_interface, "net_af_xdp_peer");
-	if (rte_ether_unformat_addr(o->relay_mac, &load->relay_mac))
-		fail("not a MAC address", o->relay_mac);
+	load->path = af_xdp_path(load->client_port, o->relay_mac);
 	for (unsigned i = 0; i < o->allocations; i++)
 		make_frame(load, i);
 }

@@ -56,3 +56,15 @@ uint16_t af_xdp_open(
 		fail("cannot start port", interface);
 	return port;
 }
+
+struct flow_path af_xdp_path(uint16_t port, const char *relay_mac)
+{
+	struct flow_path path;
+	struct rte_ether_addr relay, own;
+	if (rte_ether_unformat_addr(relay_mac, &relay))
+		fail("not a MAC address", relay_mac);
+	rte_eth_macaddr_get(port, &own);
+	memcpy(path.relay_mac, &relay, 6);
+	memcpy(path.own_mac, &own, 6);
+	return path;
+}

@@ -308,18 +308,13 @@ void clients_linger(struct clients *clients)
 void clients_open(struct clients *clients)
 {
 	const struct clients_options *o = &clients->options;
-	struct rte_ether_addr relay, own;
 	clients->all = take(o->count, sizeof(*clients->all));
 	for (uint32_t i = 0; i < o->count; i++)
 		clients->all[i].index = i;
 	clients->pool = af_xdp_begin(o->core);
 	clients->hz = rte_get_tsc_hz();
 	clients->port = af_xdp_open(clients->pool, o->namespace, o->interface, "net_af_xdp_client");
-	if (rte_ether_unformat_addr(o->relay_mac, &relay))
-		fail("not a MAC address", o->relay_mac);
-	rte_eth_macaddr_get(clients->port, &own);
-	memcpy(clients->path.relay_mac, &relay, 6);
-	memcpy(clients->path.own_mac, &own, 6);
+	clients->path = af_xdp_path(clients->port, o->relay_mac);
 }
 
 void clients_close(struct clients *clients)

@@ -82,14 +82,13 @@ static void send_request(struct setting_up *s, unsigned i, uint64_t now)
 	struct turn_calls *calls = s->calls;
 	struct turn_call *call = &calls->calls[i];
 	const struct net_endpoint peer = turn_calls_peer(i, call->bound);
-	struct turn_frame_path path = {.client = turn_calls_client(i), .server = calls->server};
+	const struct turn_frame_path path = {
+		.macs = calls->path, .client = turn_calls_client(i), .server = calls->server};
 	struct turn_frame frame;
 	uint8_t transaction[STUN_TRANSACTION_LENGTH] = {0};
 
 	memcpy(transaction, &i, 4);
 	memcpy(transaction + 4, &call->attempt, 4);
-	memcpy(path.relay_mac, calls->path.relay_mac, 6);
-	memcpy(path.own_mac, calls->path.own_mac, 6);
 	memcpy(calls->login.nonce, call->nonce, sizeof(call->nonce));
 	calls->login.nonce_length = call->nonce_length;
 	if (turn_frame_make(&frame, call->step, &path, &calls->login, &peer,

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "perf/generator/turn_frames.h"
 
-#include "lib/wire/checksum.h"
-#include "lib/wire/headers.h"
-
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
-enum { MESSAGE_OFFSET = HEADERS_ETHERNET_LENGTH + HEADERS_IPV4_LENGTH + HEADERS_UDP_LENGTH };
+enum { MESSAGE_OFFSET = FLOW_STAMP_PLAIN };
 
 static size_t message_make(uint8_t *to, enum turn_step step, const struct turn_frame_login *login,
 	const struct net_endpoint *peer, uint16_t channel, const uint8_t *transaction)
@@ -47,26 +43,8 @@ int turn_frame_make(struct turn_frame *frame, enum turn_step step,
 	size_t length = message_make(p + MESSAGE_OFFSET, step, login, peer, channel, transaction);
 	if (length == 0)
 		return -ENOSPC;
-	uint16_t udp = (uint16_t)(HEADERS_UDP_LENGTH + length);
-	uint16_t ip = (uint16_t)(HEADERS_IPV4_LENGTH + udp);
-	memset(p, 0, MESSAGE_OFFSET);
-	memcpy(p, path->relay_mac, 6);
-	memcpy(p + 6, path->own_mac, 6);
-	p[12] = 0x08;
-	p += HEADERS_ETHERNET_LENGTH;
-	p[0] = 0x45;
-	p[2] = (uint8_t)(ip >> 8);
-	p[3] = (uint8_t)ip;
-	p[6] = 0x40;
-	p[8] = 64;
-	p[9] = IPPROTO_UDP;
-	memcpy(p + 12, path->client.address.bytes, 4);
-	memcpy(p + 16, path->server.address.bytes, 4);
-	uint16_t sum = (uint16_t)~checksum_fold(checksum_sum(p, HEADERS_IPV4_LENGTH));
-	memcpy(p + 10, &sum, 2);
 	// No UDP checksum: IPv4 allows it.
-	const uint16_t words[3] = {htons(path->client.port), htons(path->server.port), htons(udp)};
-	memcpy(p + HEADERS_IPV4_LENGTH, words, sizeof(words));
+	flow_write_headers(p, &path->macs, &path->client, &path->server, length);
 	frame->message = MESSAGE_OFFSET;
 	frame->length = (uint16_t)(MESSAGE_OFFSET + length);
 	return 0;

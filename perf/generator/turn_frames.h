@@ -5,6 +5,7 @@
 
 #include "lib/net/address.h"
 #include "lib/wire/stun_integrity.h"
+#include "perf/generator/flow_frames.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ struct turn_frame {
 };
 
 struct turn_frame_path {
-	uint8_t relay_mac[6], own_mac[6];
+	struct flow_path macs;
 	struct net_endpoint client, server; // IPv4
 };
 
