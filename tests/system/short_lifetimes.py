@@ -14,18 +14,19 @@ import threading
 import lab
 
 # Numbers and offsets of dataplane/api/messages.h: enum api_type; lifetime_ms in each payload.
-ALLOCATION_INSTALL, ALLOCATION_REFRESH, PERMISSIONS_INSTALL, CHANNEL_BIND = 16, 17, 19, 20
+ALLOCATION_INSTALL, ALLOCATION_REFRESH, PERMISSIONS_INSTALL, CHANNEL_BIND, LEASE_SET, HANDLES_INSTALL = 16, 17, 19, 20, 112, 114
 HEADER = struct.Struct("<IIi")
 OFFSETS = {ALLOCATION_INSTALL: [("allocation", 120)], ALLOCATION_REFRESH: [("allocation", 8)],
-           PERMISSIONS_INSTALL: [("permission", 8)], CHANNEL_BIND: [("channel", 8), ("permission", 12)]}
+           PERMISSIONS_INSTALL: [("permission", 8)], CHANNEL_BIND: [("channel", 8), ("permission", 12)],
+           LEASE_SET: [("lease", 88)], HANDLES_INSTALL: [("handle", 144)]}
 DATAGRAM = 1 << 17
 
 
 class ShortLifetimes:
-    """Milliseconds for allocation, permission and channel; None: as the control plane says."""
+    """Milliseconds for allocation, permission, channel, lease and handle; None: as the control plane says."""
 
-    def __init__(self, allocation=None, permission=None, channel=None):
-        self.limits = {"allocation": allocation, "permission": permission, "channel": channel}
+    def __init__(self, **limits):
+        self.limits = {name: limits.get(name) for name in ("allocation", "permission", "channel", "lease", "handle")}
         self.shortened = 0
         directory = pathlib.Path(os.environ["LAB_DIR"])
         lab.shell("lab_controlplane_stop TERM")
