@@ -124,7 +124,7 @@ def answers():
     sock.connect(f"{lab.LAB_DIR}/run/dataplane.sock")
     sock.settimeout(5)
     observer = 2
-    sock.send(struct.pack("<IIi", 1, 1, 8) + struct.pack("<II", 1, observer))
+    sock.send(struct.pack("<IIi", 1, 1, 8) + struct.pack("<II", 2, observer))
     out.append(sock.recv(1 << 17))
     for kind in 48, 49, 50, 51:  # counters, ports, workers, gauges
         sock.send(struct.pack("<IIi", kind, kind, 0))
