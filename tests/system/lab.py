@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 CLIENTS = []  # made by client() and not yet released
+CLIENT_ENDPOINTS = set()  # all that client() ever had
 AFTER_CHECK = []  # called after each check, by modules that make more
 
 
@@ -79,7 +80,12 @@ def client(address=None, server=None, user="default", password=None, port=0):
         address = os.environ["CLIENT6" if ":" in server else "CLIENT4"]
     if user == "default":
         user, password = os.environ["LAB_USER"], os.environ["LAB_PASSWORD"]
-    made = Client(udp("client", address, port), (server, 3478), user, password)
+    sock = udp("client", address, port)
+    while not port and endpoint(sock) in CLIENT_ENDPOINTS:  # an allocation from there may live still
+        sock.close()
+        sock = udp("client", address)
+    CLIENT_ENDPOINTS.add(endpoint(sock))
+    made = Client(sock, (server, 3478), user, password)
     CLIENTS.append(made)
     return made
 
