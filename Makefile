@@ -64,6 +64,7 @@ bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
 secrets_c := $(wildcard tests/secrets/*.c)
+sim_c := $(wildcard tests/sim/*.c)
 perf_c := $(wildcard perf/*.c)
 
 object = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -103,7 +104,7 @@ unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
 	@tests/run --unit $(OUT)/tests $(T)
 
 .PHONY: test-programs secrets-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,secrets-programs)
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim secrets-programs)
 secrets-programs: $(patsubst tests/secrets/%.c,build/secrets/%,$(secrets_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
@@ -112,6 +113,11 @@ perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
 fuzz: dependencies ## fuzz one target for long: F=name, TIME=600 seconds
 	@$(MAKE) --no-print-directory $(jobs) fuzz-programs
 	@tests/fuzz/run '$(F)' '$(or $(TIME),600)'
+
+.PHONY: sim
+sim: dependencies ## simulate clients and a relay from a seed: SEED=n, CLIENTS=n, FOLLOW=client
+	@$(MAKE) --no-print-directory $(OUT)/tests/sim
+	@$(OUT)/tests/sim --seed '$(or $(SEED),1)' --clients '$(or $(CLIENTS),1000)' $(if $(FOLLOW),--follow '$(FOLLOW)')
 
 .PHONY: bench
 bench: build ## run the benchmarks of perf/; B=name runs one
@@ -201,6 +207,11 @@ $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+
+$(OUT)/tests/sim: $(call object,$(sim_c)) $(archives)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(call wraps,$(sim_c)) -o $@ $(call object,$(sim_c)) -Wl,--start-group $(archives) -Wl,--end-group \
+		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
 
 # Run under valgrind, so only as they are shipped.
 build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
