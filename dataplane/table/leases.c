@@ -1,111 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Leases, main's side: making, moving and ending them; see leases.h. What workers read is in
-// leases_read.c.
-#include "dataplane/table/leases.h"
+// Leases, main's side: making, moving and ending them; see leases.h. The index is in
+// leases_index.c, what workers read in leases_read.c.
+#include "dataplane/table/leases_main.h"
 
 #include "dataplane/table/memory.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/own_addresses.h"
 #include "dataplane/table/sequence.h"
 
-#include <rte_cycles.h>
-#include <sodium.h>
-
 #include <errno.h>
-
-enum { RATE_DEFAULT = 20000 };
-
-struct leases_main {
-	struct flow_table by_device; // mark -> entry, of leases and tombstones
-	struct keyed_hash_key device_key;
-	uint32_t *due; // of each entry, for the scan; 0: free
-	uint32_t *free_indices;
-	uint32_t free_count, scan;
-	uint64_t hz;
-	// New leases: when the next would be due if they came evenly; a second's worth may come at
-	// once.
-	uint64_t interval, paid_until; // TSC
-};
-
-// ---- life ----
-
-static uint64_t buckets_for(uint32_t capacity)
-{
-	uint64_t buckets = 1;
-	while (buckets * LEASES_SLOTS < (uint64_t)capacity * 2)
-		buckets *= 2;
-	return buckets;
-}
-
-static struct leases_main *main_create(uint32_t capacity, int socket)
-{
-	struct leases_main *m = table_memory_take(1, sizeof(*m), socket);
-	if (m == NULL)
-		return NULL;
-	m->due = table_memory_take(capacity, sizeof(*m->due), socket);
-	m->free_indices = table_memory_take(capacity, sizeof(*m->free_indices), socket);
-	m->hz = rte_get_tsc_hz() ? rte_get_tsc_hz() : 1000000000;
-	randombytes_buf(&m->device_key, sizeof(m->device_key));
-	if (m->due == NULL || m->free_indices == NULL ||
-		flow_table_open(&m->by_device, capacity, socket) != 0) {
-		table_memory_give(m->due, capacity, sizeof(*m->due));
-		table_memory_give(m->free_indices, capacity, sizeof(*m->free_indices));
-		table_memory_give(m, 1, sizeof(*m));
-		return NULL;
-	}
-	for (uint32_t i = 0; i < capacity; i++)
-		m->free_indices[i] = capacity - 1 - i;
-	m->free_count = capacity;
-	return m;
-}
-
-static void main_free(struct leases_main *m, uint32_t capacity)
-{
-	if (m == NULL)
-		return;
-	table_memory_give(m->due, capacity, sizeof(*m->due));
-	table_memory_give(m->free_indices, capacity, sizeof(*m->free_indices));
-	flow_table_close(&m->by_device);
-	table_memory_give(m, 1, sizeof(*m));
-}
-
-struct leases *leases_create(uint32_t capacity, int socket)
-{
-	if (capacity == 0 || capacity > LEASES_MAX)
-		return NULL;
-	struct leases *leases = table_memory_take(1, sizeof(*leases), socket);
-	if (leases == NULL)
-		return NULL;
-	uint64_t buckets = buckets_for(capacity);
-	randombytes_buf(&leases->key, sizeof(leases->key));
-	leases->capacity = capacity;
-	leases->mask = buckets - 1;
-	leases->entries = table_memory_take(capacity, sizeof(*leases->entries), socket);
-	leases->words = table_memory_take(buckets, LEASES_SLOTS * sizeof(*leases->words), socket);
-	leases->main = main_create(capacity, socket);
-	if (leases->entries == NULL || leases->words == NULL || leases->main == NULL) {
-		leases_free(leases);
-		return NULL;
-	}
-	leases_rate_set(leases, RATE_DEFAULT);
-	return leases;
-}
-
-void leases_free(struct leases *leases)
-{
-	if (leases == NULL)
-		return;
-	table_memory_give(leases->entries, leases->capacity, sizeof(*leases->entries));
-	table_memory_give(
-		(void *)leases->words, leases->mask + 1, LEASES_SLOTS * sizeof(*leases->words));
-	main_free(leases->main, leases->capacity);
-	table_memory_give(leases, 1, sizeof(*leases));
-}
-
-void leases_rate_set(struct leases *leases, uint32_t per_second)
-{
-	leases->main->interval = leases->main->hz / (per_second ? per_second : 1);
-}
 
 static bool rate_allows(struct leases_main *m, uint64_t now)
 {
@@ -192,78 +95,13 @@ static uint32_t tombstone_due(const struct leases *leases, uint32_t changed)
 	return due ? due : 1;
 }
 
-// ---- the index ----
-
-struct leases_head {
-	_Atomic uint64_t *word; // NULL: the address has no lease
-	uint32_t index;
-};
-
-static struct leases_head head_find(
-	const struct leases *leases, const uint8_t *address, uint64_t hash)
-{
-	for (unsigned b = 0; b < 2; b++) {
-		_Atomic uint64_t *bucket = leases_bucket(leases, hash, b);
-		for (unsigned i = 0; i < LEASES_SLOTS; i++) {
-			uint64_t word = atomic_load_explicit(&bucket[i], memory_order_relaxed);
-			uint32_t index = (uint32_t)word;
-			if (word >> 32 == leases_tag(hash) &&
-				memcmp(leases->entries[index].address, address,
-					NATIVE_ADDRESS_SIZE) == 0)
-				return (struct leases_head){&bucket[i], index};
-		}
-	}
-	return (struct leases_head){NULL, LEASES_NONE};
-}
-
-// The free word that an address without a lease gets; NULL: there is none.
-static _Atomic uint64_t *word_choose(const struct leases *leases, uint64_t hash)
-{
-	_Atomic uint64_t *free_word[2] = {NULL, NULL};
-	unsigned used[2] = {0, 0};
-	for (unsigned b = 0; b < 2; b++) {
-		_Atomic uint64_t *bucket = leases_bucket(leases, hash, b);
-		for (unsigned i = 0; i < LEASES_SLOTS; i++) {
-			if (atomic_load_explicit(&bucket[i], memory_order_relaxed) != 0)
-				used[b]++;
-			else if (free_word[b] == NULL)
-				free_word[b] = &bucket[i];
-		}
-	}
-	unsigned choice = used[0] >= LEASES_FIRST && used[1] < used[0];
-	return free_word[choice];
-}
-
-// The entry is whole; from here on readers find it.
-static void link_head(const struct leases_head *head, uint64_t hash, uint32_t index)
-{
-	atomic_store_explicit(head->word, leases_tag(hash) << 32 | index, memory_order_release);
-}
-
-// Nothing leads to the entry any more when this returns.
-static void unlink_entry(struct leases *leases, uint32_t index)
-{
-	struct lease *e = &leases->entries[index];
-	uint64_t hash = leases_hash(leases, e->address);
-	struct leases_head head = head_find(leases, e->address, hash);
-	if (head.index == index) {
-		uint64_t word = e->next == LEASES_NONE ? 0 : leases_tag(hash) << 32 | e->next;
-		atomic_store_explicit(head.word, word, memory_order_release);
-		return;
-	}
-	struct lease *before = &leases->entries[head.index];
-	while (before->next != index)
-		before = &leases->entries[before->next];
-	sequence_wait(&before->sequence);
-	before->next = e->next;
-	sequence_give(&before->sequence);
-}
+// ---- ending ----
 
 // Wipes a lease, leaving a tombstone.
 static void lease_end(struct leases *leases, uint32_t index)
 {
 	struct lease *e = &leases->entries[index];
-	unlink_entry(leases, index);
+	leases_unlink(leases, index);
 	sequence_wait(&e->sequence);
 	table_memory_wipe(e->address, sizeof(e->address));
 	table_memory_wipe(e->client, sizeof(e->client));
@@ -292,7 +130,7 @@ static unsigned chain_count(
 	struct leases *leases, const uint8_t *address, uint64_t hash, uint32_t tick)
 {
 	unsigned devices = 0;
-	uint32_t index = head_find(leases, address, hash).index;
+	uint32_t index = leases_head_find(leases, address, hash).index;
 	while (index != LEASES_NONE) {
 		const struct lease *e = &leases->entries[index];
 		uint32_t next = e->next;
@@ -355,9 +193,9 @@ static int lease_make(struct leases *leases, uint32_t index, const struct device
 	uint64_t hash = leases_hash(leases, in->address);
 	if (chain_count(leases, in->address, hash, tick) >= NATIVE_DEVICES_MAX)
 		return -EMLINK;
-	struct leases_head head = head_find(leases, in->address, hash);
+	struct leases_head head = leases_head_find(leases, in->address, hash);
 	if (head.word == NULL)
-		head.word = word_choose(leases, hash);
+		head.word = leases_word_choose(leases, hash);
 	if (head.word == NULL || (index == LEASES_NONE && leases->main->free_count == 0))
 		return -ENOSPC;
 	if (!rate_allows(leases->main, now))
@@ -374,7 +212,7 @@ static int lease_make(struct leases *leases, uint32_t index, const struct device
 	e->next = head.index;
 	entry_bind(e, in, server, deadline, tick);
 	sequence_give(&e->sequence);
-	link_head(&head, hash, index);
+	leases_link_head(&head, hash, index);
 	leases->main->due[index] = deadline;
 	count(&leases->used, 1);
 	count(&leases->tombstones, -1);
