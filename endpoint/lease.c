@@ -20,6 +20,7 @@ enum {
 	TRIES = 5,
 	LONGEST_MS = 8000,
 	SAME_COOKIE_MS = 100,
+	OTHERS_COOKIE_MS = 5, // the relay's clock moves faster than that
 };
 
 void core_lease_drop(struct lease *lease)
@@ -88,10 +89,21 @@ static bool is_newer(const struct endpoint *e, const struct lease *lease)
 	return (int32_t)(issued(e->path.cookie) - issued(lease->cookie)) > 0;
 }
 
-// A cookie that is young and newer than those shown. True: there is one.
+// Whether a REGISTER of another epoch has shown the cookie. The two would be linked by it.
+static bool is_others(const struct endpoint *e, const struct lease *lease)
+{
+	for (unsigned i = 0; i < CORE_LEASES_MAX; i++)
+		if (&e->leases[i] != lease && e->leases[i].has_cookie &&
+			memcmp(e->leases[i].cookie, e->path.cookie, NATIVE_COOKIE_SIZE) == 0)
+			return true;
+	return false;
+}
+
+// A cookie that is young, newer than those shown, and not another's. True: there is one.
 static bool take_cookie(struct endpoint *e, struct lease *lease)
 {
-	if (!core_path_fresh(e, CORE_COOKIE_CONTROL_MS) || !is_newer(e, lease))
+	if (!core_path_fresh(e, CORE_COOKIE_CONTROL_MS) || !is_newer(e, lease) ||
+		is_others(e, lease))
 		return false;
 	memcpy(lease->cookie, e->path.cookie, sizeof(lease->cookie));
 	lease->cookie_at = e->path.cookie_at;
@@ -140,11 +152,13 @@ void core_leases_cookie(struct endpoint *e)
 		if (lease->state != LEASE_WAITING &&
 			(lease->state != LEASE_LEAVING || lease->request.due != ENDPOINT_NEVER))
 			continue;
-		if (!is_newer(e, lease)) {
+		bool newer = is_newer(e, lease);
+		if (!newer || is_others(e, lease)) {
 			// The relay's clock has not moved since; asking on would be a storm.
 			if (lease->state == LEASE_WAITING)
 				lease->state = LEASE_RESTING;
-			lease->rest_until = e->now.monotonic_ms + SAME_COOKIE_MS;
+			lease->rest_until =
+				e->now.monotonic_ms + (newer ? OTHERS_COOKIE_MS : SAME_COOKIE_MS);
 			continue;
 		}
 		core_lease_proceed(e, lease);
