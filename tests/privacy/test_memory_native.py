@@ -52,7 +52,7 @@ def note(what, **named):
 def note_client(what, client):
     key = client.key
     note(what, **{"address (first half)": key.address[:16], "address (second half)": key.address[16:], "key": key.public,
-                  "owner": client.owner.public, "device": client.device, "observed address as sent": client.lease.observed[2:12]})
+                  "owner": client.owner.public, "device": client.devices[client.registered], "observed address as sent": client.lease.observed[2:12]})
 
 
 def traffic():

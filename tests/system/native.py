@@ -3,6 +3,7 @@
 
 Written from that page alone. Messages can be built wrong on purpose: `build` takes any bytes for any field.
 """
+import collections
 import ipaddress
 import os
 import select
@@ -164,7 +165,7 @@ class Client:
     def __init__(self, sock, server, owner=None):
         self.sock, self.server = sock, server
         self.owner = owner or native_keys.Owner()
-        self.device = os.urandom(8)
+        self.devices = collections.defaultdict(lambda: os.urandom(8))  # by epoch: another name in each
         self.cookie, self.challenge, self.registered = NO_COOKIE, None, None
         self.handles = []
         self.inbox = []
@@ -258,7 +259,7 @@ class Client:
 
     def register_message(self, number, epoch, lifetime, token=None, signer=None, **fields):
         key = signer or self.owner.at(epoch)
-        fields = {"cookie": self.cookie, "device": self.device, "address": key.address, "key": key.public, **fields}
+        fields = {"cookie": self.cookie, "device": self.devices[epoch], "address": key.address, "key": key.public, **fields}
         if self.challenge.difficulty and "admission_kind" not in fields:
             fields.update(admission_kind=1, admission=solve(self.cookie, fields["address"], self.challenge.difficulty))
         if token is not None:

@@ -119,3 +119,22 @@ class Flood:
         """count frames from number `first` of the round on; how many went out."""
         out = lab.LIBC.sendmmsg(self.sock.fileno(), ctypes.byref(self.messages, first * ctypes.sizeof(mmsghdr)), count, 0)
         return max(out, 0)
+
+
+class Outgoing(Arrivals):
+    """Payloads that leave a namespace from an address."""
+
+    def __init__(self, where, interface, address):
+        super().__init__(where, interface)
+        self.address = address
+
+    def take(self):
+        out = []
+        while True:
+            try:
+                frame, where = self.sock.recvfrom(65536)
+            except BlockingIOError:
+                return out
+            parsed = lab.parse_frame(frame)
+            if parsed and where[2] == socket.PACKET_OUTGOING and parsed["source"] == self.address and parsed["data"]:
+                out.append(parsed["data"])

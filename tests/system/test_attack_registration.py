@@ -41,17 +41,18 @@ def effects():
 def forgeries(attacker, victim, captured, dice):
     """Endless REGISTERs for the victim's address by who knows everything but the key: the attacker's cookie is good."""
     epoch, theirs, own = victim.registered, victim.key, attacker.owner.at(victim.registered)
+    own_device = victim.devices[epoch]
     told = {"epoch": epoch, "lifetime": 600, "cookie": attacker.cookie, "address": theirs.address}
 
     def device():
-        return dice.choice((victim.device, dice.randbytes(8)))
+        return dice.choice((own_device, dice.randbytes(8)))
     while True:
         number = transaction()
         yield build(REGISTER, number, **told, device=device(), key=own.public, signer=own)  # its own key
         yield build(REGISTER, number, **told, device=device(), key=theirs.public, signer=own)  # it has seen the key
         yield build(REGISTER, number, **told, device=device(), key=theirs.public, signature=captured[-64:])
         yield build(REGISTER, number, **told, device=device(), key=theirs.public, signature=dice.randbytes(64))
-        yield build(REGISTER, number, **{**told, "lifetime": 0}, device=victim.device, key=theirs.public, signer=own)  # withdraws
+        yield build(REGISTER, number, **{**told, "lifetime": 0}, device=own_device, key=theirs.public, signer=own)  # withdraws
         yield build(REGISTER, number, **{**told, "epoch": epoch + 1}, device=device(), key=theirs.public, signer=own)
         # The owner's message with another cookie, and with one bit turned.
         yield captured[:4] + number + attacker.cookie + captured[24:]
@@ -109,7 +110,7 @@ class Recorded:
         assert arrived(self.other, b"data by address")
         self.before_move = self.one
         moved = device("client", lab.CLIENT4B, owner=self.one.owner)
-        moved.device, moved.handles, moved.lease = self.one.device, self.one.handles, self.one.lease
+        moved.devices, moved.handles, moved.lease = self.one.devices, self.one.handles, self.one.lease
         later(moved)
         expect("REGISTER at the new place", kind_of(moved.register()), "REGISTERED")
         moved.send(self.ours, b"moves the handle" * 2)

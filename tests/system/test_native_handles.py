@@ -7,6 +7,7 @@ is told, whom data reaches, who may move or close a handle, and who may not.
     stranger == data with a handle that is not its own ==> relay
 """
 # sanitizers
+# light
 import os
 
 import lab

@@ -6,6 +6,7 @@ afterwards. Clients and relay were written apart, from lib/wire/README.md.
     devices of several owners == SOLICIT, REGISTER ==> relay <== data by address == anybody with a cookie
 """
 # sanitizers
+# light
 import os
 import pathlib
 import re
@@ -95,7 +96,7 @@ def _():
     expect("the same once more", kind_of(one.receive(lambda m: m.get("transaction") == repeated[4:12])), "REGISTERED")
     expect("arrives", reaches(sender, one.address, one), [1])
     moved = device(owner=one.owner, address=lab.CLIENT6)
-    moved.device = one.device
+    moved.devices = one.devices
     expect("REGISTER from elsewhere", kind_of(moved.register()), "REGISTERED")
     expect("leases", leases(), 1)
     expect("old and new place", reaches(sender, one.address, one, moved), [0, 1])
