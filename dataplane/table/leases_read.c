@@ -32,7 +32,7 @@ static inline bool place_fill(
 
 void leases_prefetch(const struct leases *leases, struct leases_wanted *wanted)
 {
-	uint8_t elsewhere[BURST_MAX];
+	uint8_t elsewhere[BURST_MAX] = {0};
 	unsigned elsewhere_count = 0;
 	for (unsigned i = 0; i < wanted->count; i++) {
 		struct lease_place *place = &wanted->places[i];

@@ -6,8 +6,7 @@
 // wrap: install_end_all
 // wrap: install_addresses
 // wrap: pipeline_send
-// wrap: native_lease
-// wrap: native_install
+// wrap: pipeline_deliver
 // wrap: mappings_snapshot
 // wrap: mappings_usage
 // wrap: next_hops_mark
@@ -28,6 +27,7 @@
 #include "dataplane/table/relay_ports.h"
 #include "dataplane/guard_rules.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,24 +114,16 @@ int __wrap_pipeline_send(struct worker *worker, const struct api_packet_send *se
 	return 0;
 }
 
-int __wrap_native_lease(struct dataplane *dataplane, uint32_t type, const struct api_lease *lease);
-int __wrap_native_lease(struct dataplane *dataplane, uint32_t type, const struct api_lease *lease)
+int __wrap_pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,
+	const uint8_t *payload, uint64_t now);
+int __wrap_pipeline_deliver(struct worker *worker, const struct api_native_deliver *deliver,
+	const uint8_t *payload, uint64_t now)
 {
-	(void)dataplane;
-	CHECK(type == API_LEASE_SET || type == API_LEASE_REMOVE);
-	read_all(lease, sizeof(*lease));
-	return 0;
-}
-
-int __wrap_native_install(struct dataplane *dataplane, const struct api_handles_install *install,
-	struct api_handles_installed *out);
-int __wrap_native_install(struct dataplane *dataplane, const struct api_handles_install *install,
-	struct api_handles_installed *out)
-{
-	(void)dataplane;
-	read_all(install, sizeof(*install));
-	*out = (struct api_handles_installed){0};
-	return 0;
+	(void)now;
+	CHECK(worker->id == deliver->worker);
+	CHECK(sizeof(*deliver) + deliver->length <= COMMAND_PAYLOAD_MAX);
+	read_all(payload, deliver->length);
+	return deliver->address[0] & 1 ? -ENOENT : deliver->address[0] & 7;
 }
 
 unsigned __wrap_mappings_snapshot(const struct mappings *mappings, uint32_t *position,
@@ -220,8 +212,6 @@ int __wrap_next_hops_neighbour_delete(
 static struct config config;
 static struct dataplane dataplane;
 static struct relay_ports ports;
-static struct leases leases; // without entries, for their counts
-static struct handles handles;
 static struct api_server server;
 static bool holder_alive;
 
@@ -237,8 +227,11 @@ static void make_dataplane(void)
 		return;
 	config.dataplane.mappings = 64;
 	config.dataplane.allocations = 16;
+	config.registration.leases = 8;
+	config.registration.handles = 8;
 	dataplane.config = &config;
 	dataplane.settings.slots[0] = (struct node_addresses){.listen_count = 1,
+		.listen = {{.bytes = {192, 0, 2, 1}, .family = NET_IPV4}},
 		.port = 3478,
 		.alternate_port = 3479,
 		.relay_first = 50000,
@@ -252,8 +245,6 @@ static void make_dataplane(void)
 	relay_ports_set(&ports, &range, &range);
 	dataplane.relay_ports = &ports;
 	dataplane.guard_rules = guard_rules_create();
-	dataplane.leases = &leases;
-	dataplane.handles = &handles;
 	for (uint16_t w = 0; w < WORKERS; w++) {
 		struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
 		memset(worker, 0, sizeof(*worker));
@@ -266,9 +257,42 @@ static void make_dataplane(void)
 	server.alive = alive;
 }
 
+// Tables of its own for each input, as after a start.
+static void make_tables(void)
+{
+	native_close(&dataplane);
+	CHECK(native_open(&dataplane, &config) == 0);
+	for (unsigned w = 0; w < WORKERS; w++)
+		dataplane.workers[w]->native = &dataplane.native.slots[0];
+}
+
+// The two lines of a pair name each other's clients, whatever was installed.
+static void check_tables(void)
+{
+	const struct handles *handles = dataplane.handles;
+	unsigned live = 0, leases = 0;
+	for (uint32_t i = 0; i < handles->count; i += 2) {
+		const struct handle_fields *a = &handles->lines[i].fields;
+		const struct handle_fields *b = &handles->lines[i + 1].fields;
+		CHECK(a->generation == b->generation);
+		CHECK(memcmp(a->client, b->peer, 16) == 0 && a->client_port == b->peer_port);
+		CHECK(memcmp(b->client, a->peer, 16) == 0 && b->client_port == a->peer_port);
+		live += a->generation != 0;
+	}
+	CHECK(live == handles->used);
+	for (uint32_t i = 0; i < dataplane.leases->capacity; i++)
+		leases += dataplane.leases->entries[i].deadline != 0;
+	CHECK(leases == dataplane.leases->used);
+	CHECK(leases + dataplane.leases->tombstones <= dataplane.leases->capacity);
+}
+
 static unsigned work(unsigned budget)
 {
 	unsigned count = 0;
+	struct drain *drain = &dataplane.drain;
+	drain->ended |= drain->on && drain->has_deadline && dataplane_drain_left(&dataplane) == 0;
+	native_tick(&dataplane);
+	check_tables();
 	for (unsigned w = 0; w < WORKERS; w++) {
 		struct worker *worker = dataplane.workers[w];
 		struct command *command;
@@ -276,6 +300,8 @@ static unsigned work(unsigned budget)
 		while ((command = command_completed(&worker->machine->lane)) != NULL) {
 			if (command->kind == COMMAND_SETTINGS)
 				settings_reported(&dataplane);
+			else if (command->kind == COMMAND_NATIVE_SETTINGS)
+				native_settings_reported(&dataplane);
 			for (unsigned i = 0; i < server.count; i++)
 				if (server.connections[i]->serial == command->connection)
 					connection_completed(server.connections[i], command);
@@ -325,6 +351,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct connection *peers[2];
 	make_dataplane();
+	make_tables();
 	memset(&dataplane.drain, 0, sizeof(dataplane.drain));
 	holder_alive = true;
 	peers[0] = reconnect(NULL, true, API_ROLE_CONTROL);
@@ -379,7 +406,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned w = 0; w < WORKERS; w++)
 		CHECK(dataplane.workers[w]->machine->lane.free_count == COMMAND_SLOTS);
-	CHECK(dataplane.settings.pending == 0);
+	CHECK(dataplane.settings.pending == 0 && dataplane.native.pending == 0);
 	connection_free(peers[0]);
 	connection_free(peers[1]);
 	CHECK(server.count == 0 && server.control == NULL);
