@@ -19,8 +19,10 @@ enum {
 void core_live_begin(struct endpoint *e, struct call *call, const struct native_opened *m)
 {
 	call->handle = m->handle;
-	call->keepalive_s = m->keepalive != 0 ? m->keepalive : CORE_KEEPALIVE_S;
-	call->lifetime_s = m->lifetime > call->keepalive_s ? m->lifetime : call->keepalive_s * 3;
+	// The lifetime is proven, the keepalive is not: it must not let the handle expire.
+	uint32_t most = m->lifetime > 6 ? m->lifetime / 3 : 2;
+	call->keepalive_s = m->keepalive != 0 && m->keepalive < most ? m->keepalive : most;
+	call->lifetime_s = m->lifetime > most ? m->lifetime : most;
 	call->state = CALL_OPEN;
 	call->give_up_at = ENDPOINT_NEVER;
 	core_request_clear(&call->request);

@@ -179,6 +179,50 @@ static void forged_in_each_state(void **state)
 	assert_int_equal(world_count(bob, ENDPOINT_DATA), 1);
 }
 
+// Somebody on the path sees OPENED, and tells of another handle under the same transaction.
+static struct kept caught[2]; // alice's, bob's
+
+static bool catch_opened(struct world *world, bool to_relay, const uint8_t *data, size_t size)
+{
+	(void)world;
+	if (to_relay || size < 60 || data[0] != NATIVE_FIRST_CONTROL || data[2] != NATIVE_OPENED)
+		return true;
+	struct kept *k = &caught[size == 60]; // nothing is sealed for the callee
+	k->size = size;
+	memcpy(k->data, data, size);
+	return false;
+}
+
+static void forged_opened(void **state)
+{
+	(void)state;
+	memset(caught, 0, sizeof(caught));
+	w.look = catch_opened;
+	world_run(&w, 100);
+	for (unsigned i = 0; i < 2; i++) {
+		struct world_client *c = i == 0 ? alice : bob;
+		assert_true(caught[i].size > 0);
+		for (size_t at = 12; at < caught[i].size; at++) {
+			if (at == 40 || at == 41)
+				continue; // the keepalive, which the lifetime bounds
+			caught[i].data[at] ^= 1;
+			inject_from(c, &world_relay_address, caught[i].data, caught[i].size);
+			caught[i].data[at] ^= 1;
+		}
+		assert_null(world_find(c, 0, ENDPOINT_OPENED));
+		assert_null(world_find(c, 0, ENDPOINT_ENDED));
+		// Id, length and the handle's first bytes are looked at first; all else is proven.
+		assert_int_equal(counted(c, ENDPOINT_COUNTER_ignored_proof),
+			caught[i].size - 12 - 16 - 2 - 2 - 2);
+		inject_from(c, &world_relay_address, caught[i].data, caught[i].size);
+		assert_non_null(world_find(c, 0, ENDPOINT_OPENED));
+	}
+	w.look = keep;
+	assert_int_equal(endpoint_send(alice->endpoint, call_id, "x", 1, world_time(alice)), 0);
+	world_run(&w, 50);
+	assert_int_equal(world_count(bob, ENDPOINT_DATA), 1);
+}
+
 // With the right handle, but without the keys.
 static void forged_for_a_live_handle(void **state)
 {
@@ -341,6 +385,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 		TEST(forged_while_registering),
 		TEST(forged_in_each_state),
+		TEST(forged_opened),
 		TEST(forged_for_a_live_handle),
 		TEST(from_elsewhere),
 		TEST(replayed),

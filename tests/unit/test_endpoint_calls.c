@@ -337,6 +337,19 @@ static void a_side_moves(void **state)
 	assert_non_null(world_wait(&w, alice, seen, ENDPOINT_PATH_CHANGED, 20100));
 }
 
+// The first thing that shows that we are elsewhere is the call itself: one round trip more, since
+// the registration moves together with it.
+static void moved_before_calling(void **state)
+{
+	(void)state;
+	bob->react = accept_all;
+	alice->outside.port++;
+	uint64_t start_ms = w.now_ms;
+	call(alice, bob);
+	assert_non_null(world_wait(&w, alice, 0, ENDPOINT_OPENED, 5000));
+	assert_int_equal(w.now_ms - start_ms, 60);
+}
+
 static void both_sides_move_in_bad_weather(void **state)
 {
 	(void)state;
@@ -512,6 +525,7 @@ int main(void)
 		TEST(clocks_differ),
 		TEST(lost_doubled_reordered),
 		TEST(a_side_moves),
+		TEST(moved_before_calling),
 		TEST(both_sides_move_in_bad_weather),
 		TEST(relay_restarts),
 		TEST(relay_is_gone),
