@@ -5,6 +5,7 @@
     agent a == TURN ==> [ relayed a <-> relayed b ] <== TURN == agent b
       client                    relay                    client .4
 """
+# light
 import asyncio
 
 import lab

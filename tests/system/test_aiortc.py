@@ -6,6 +6,7 @@ SCTP of both sides pass the relay, which is relay to relay here.
     caller == TURN ==> [ relayed a <-> relayed b ] <== TURN == callee
      client                    relay                   client
 """
+# light
 import asyncio
 import fractions
 

@@ -5,6 +5,7 @@ again, with reservations and at random; what was given comes back, and where the
 
     clients 11.0.2.1 ... .254 == Allocate, Refresh 0 ==> relay (relayed ports 50000-50031)
 """
+# light
 import random
 
 import lab

@@ -6,6 +6,7 @@ lengths, padding leak", "learning from data", "stale fast-path entry", "nonce" a
     attacker -- crafted messages --> relay     what is served beside it goes on
      client
 """
+# light
 # sanitizers
 import random
 import struct

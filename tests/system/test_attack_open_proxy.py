@@ -7,6 +7,7 @@ every spelling of an address and on every path that could install or use a permi
      client                                                   --> only peers of the public Internet, and
                                                                   other clients' relayed addresses
 """
+# light
 import ipaddress
 
 import lab

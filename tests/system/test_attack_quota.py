@@ -4,6 +4,7 @@
 
     clients of 11.0.2.0/24 and 11.0.0.0/24 == Allocate as alice, bob ==> relay (quota 4, prefix quota 6)
 """
+# light
 # sanitizers
 import lab
 from lab import check, expect

@@ -5,6 +5,7 @@ a wrong version, a wrong user, and a peer that never reads. All are refused, and
 
     attacker (same machine) --> run/dataplane.sock, run/control.sock       client == ChannelData ==> relay --> peer
 """
+# light
 # sanitizers
 import os
 import random

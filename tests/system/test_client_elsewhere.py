@@ -5,6 +5,7 @@ are handed to the owner, requests as well as data, and nothing is lost. A strang
 
     client ==> r0, worker 0 (owner) <-- hand-off -- worker 1, r1 <== the same packets (sent by hand) -- peer
 """
+# light
 import ipaddress
 import json
 import socket

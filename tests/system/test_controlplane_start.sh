@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Starting relay-controlplane: what it says to mistakes, to a service manager and to signals, and what it
 # has taken away from itself once it runs. The dataplane is played by fake_dataplane.py.
 set -euo pipefail

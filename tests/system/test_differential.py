@@ -7,6 +7,7 @@ and so does an intended one that is no longer seen.
     test_differential == the same requests ==> relay        test_differential == ... ==> turnserver
          client                                                  client
 """
+# light
 import json
 import os
 import pathlib

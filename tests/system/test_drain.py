@@ -5,6 +5,7 @@ drain outlives the control plane, and undrain takes it back.
 
     clients == TURN ==> relay <-- relayctl drain, undrain
 """
+# light
 # sanitizers
 import lab
 import short_lifetimes

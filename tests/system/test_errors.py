@@ -5,6 +5,7 @@
     test_errors -- requests, right and wrong --> relay
       client                                        (peer 11.0.1.2 is only named)
 """
+# light
 # sanitizers
 import os
 

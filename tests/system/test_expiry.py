@@ -5,6 +5,7 @@ also when the control plane was killed in between. short_lifetimes.py makes minu
 
     client == TURN ==> relay <-- UDP --> peer
 """
+# light
 # sanitizers
 import lab
 from lab import check, endpoint, expect, receive

@@ -6,6 +6,7 @@ relay, both families and translation between them (RFC 8656 sections 10 to 12).
     client 11.0.0.2  == TURN ==> relay <-- UDP --> peer 11.0.1.2, .3
            2a00:b10c:1::2                              2a00:b10c:2::2
 """
+# light
 # sanitizers
 import lab
 from lab import check, endpoint, expect, receive

@@ -6,6 +6,7 @@ peers as Data indications with ICMP (section 11.5).
 
     client -- marked packets --> relay -- what do they look like now? --> peer (raw sockets on both sides)
 """
+# light
 # sanitizers
 import struct
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # The box stays a box: what is not the relay's UDP reaches the kernel, before, while and after the relay runs.
 # Next hops change while it runs and no packet of a flow gets lost for good.
 #

@@ -6,6 +6,7 @@ through relayed candidates and exchange packets. The C library is driven directl
     agent a == TURN ==> [ relayed a <-> relayed b ] <== TURN == agent b
       client                    relay                    client
 """
+# light
 import ctypes
 import json
 import time

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # NAT behaviour discovery (RFC 5780) against two listen addresses: OTHER-ADDRESS, RESPONSE-ORIGIN and
 # CHANGE-REQUEST in all four directions. There is no NAT, and that is what has to come out.
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Checksum offload off on every interface: all checksums on the wire are whole and must stay so. (All other
 # tests run with offload on, where a sender leaves the sum to the card.)
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # One port: client and peer are on one segment with the relay.
 #
 #   client ---+

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # af_packet ports instead of AF_XDP: the same traffic, and the kernel keeps its own (ping, TCP).
 #
 #   client -- veth -- [r0 af_packet] relay [r1 af_packet] -- veth -- peer

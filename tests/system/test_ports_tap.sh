@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # TAP ports: no kernel interface of their own, so what is not the relay's goes to the kernel through an
 # exception TAP, which has the addresses.
 #

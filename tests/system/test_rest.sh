@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # limit: 240
 # idle = sleep: on every port type that this machine has, a worker without packets sleeps until one comes. A worker
 # that naps is told by how often it gives the core away: thousands of times a second; one that sleeps, by its

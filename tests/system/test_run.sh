@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # scripts/run as a person starts it: one round in its own lab; and on an interface, here one of a lab's.
 #
 #   ONCE=1 scripts/run: [client == relay -- peer]     IFACE=r0 scripts/run in a relay namespace <== client

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # coturn's STUN client sees its own address, over both families.
 #
 #   turnutils_stunclient -- Binding --> relay

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Voice-like ChannelData from two RTP and RTCP pairs (EVEN-PORT and RESERVATION-TOKEN), to an echo and
 # back: what was sent must be received.
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Dual allocation: ADDITIONAL-ADDRESS-FAMILY gives one client a v4 and a v6 relayed address at once.
 #
 #   turnutils_uclient == one 5-tuple ==> relay v4 --> turnutils_peer v4

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Two clients whose peers are each other's relayed addresses: relay to relay inside one box, by channels
 # and by indications. No packet reaches the peer's segment.
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # The same by Send and Data indications, with DONT-FRAGMENT in the Allocate.
 #
 #   turnutils_uclient == Send ==> relay -- UDP --> turnutils_peer

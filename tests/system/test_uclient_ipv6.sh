@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # IPv6, and translation between the families (REQUESTED-ADDRESS-FAMILY).
 #
 #   client v6 ==> relay --> peer v6     client v4 ==> relay --> peer v6

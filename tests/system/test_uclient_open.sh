@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # auth = open: no credentials are asked for.
 #
 #   turnutils_uclient (no user) ==> relay --> turnutils_peer

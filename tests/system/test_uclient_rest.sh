@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Time-limited credentials: turnutils_uclient derives them from the shared secret itself.
 #
 #   turnutils_uclient (user "expiry:id", password HMAC) ==> relay --> turnutils_peer

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # The client segment is a VLAN, the peers' is not.
 #
 #   client [c0.100] == tagged ==> [r0, r0.100] relay [r1] -- untagged --> peer

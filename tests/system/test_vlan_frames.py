@@ -6,6 +6,7 @@ frame that is not the relay's goes to the kernel and is not answered.
 
     client -- frames built by hand, tag inline --> r0 (AF_XDP)
 """
+# light
 import os
 import socket
 import struct

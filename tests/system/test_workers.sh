@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Two workers, one port each: the client's worker owns the mapping, what comes from peers arrives at the other
 # one and is handed over.
 #
