@@ -29,7 +29,8 @@ static void pass_begin(struct pass *pass, struct worker *worker, uint16_t port, 
 		atomic_load_explicit(&worker->next_hops->routes_epoch, memory_order_acquire);
 	pass->binding.count = pass->flow[PASS_CHANNEL_DATA].count = pass->send.count = 0;
 	pass->punt.count = pass->flow[PASS_PEER].count = pass->icmp.count = 0;
-	pass->by_handle.count = pass->by_address.count = pass->control.count = 0;
+	for (unsigned i = 0; i < PASS_NATIVES; i++)
+		pass->native[i].count = 0;
 	pass->later.count = 0;
 	pass->out_count = pass->hairpin_count = 0;
 	pass->handed = false;
@@ -113,17 +114,19 @@ static __attribute__((noinline)) void hairpin_run(
 static uint64_t native_side(struct pass *pass, uint64_t start)
 {
 	struct worker *worker = pass->burst.worker;
-	if (pass->by_handle.count) {
+	if (pass->native[PASS_BY_HANDLE].count) {
 		stage_by_handle(pass);
-		start = pass_count(worker, STAGE_by_handle, pass->by_handle.count, start);
+		start = pass_count(
+			worker, STAGE_by_handle, pass->native[PASS_BY_HANDLE].count, start);
 	}
-	if (pass->by_address.count) {
+	if (pass->native[PASS_BY_ADDRESS].count) {
 		stage_by_address(pass);
-		start = pass_count(worker, STAGE_by_address, pass->by_address.count, start);
+		start = pass_count(
+			worker, STAGE_by_address, pass->native[PASS_BY_ADDRESS].count, start);
 	}
-	if (pass->control.count) {
+	if (pass->native[PASS_CONTROL].count) {
 		stage_control(pass);
-		start = pass_count(worker, STAGE_control, pass->control.count, start);
+		start = pass_count(worker, STAGE_control, pass->native[PASS_CONTROL].count, start);
 	}
 	return start;
 }

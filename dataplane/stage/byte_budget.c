@@ -4,8 +4,11 @@
 
 #include "dataplane/table/memory.h"
 
+#include <sodium.h>
+
 bool byte_budget_open(struct byte_budget *budget, uint64_t hz, int socket)
 {
+	randombytes_buf(&budget->key, sizeof(budget->key));
 	budget->hz = hz;
 	budget->slots = table_memory_take(BYTE_BUDGET_SLOTS, sizeof(*budget->slots), socket);
 	return budget->slots != NULL;

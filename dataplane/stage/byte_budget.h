@@ -5,10 +5,13 @@
 // second's worth. Owner worker.
 #pragma once
 
+#include "dataplane/table/keyed_hash.h"
 #include "dataplane/table/ticks.h"
+#include "lib/net/address.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	BYTE_BUDGET_SLOTS = 1 << 15,
@@ -22,6 +25,7 @@ struct byte_slot {
 };
 
 struct byte_budget {
+	struct keyed_hash_key key;
 	struct byte_slot *slots;
 	uint64_t hz;
 	uint32_t rate;     // of the last question
@@ -34,6 +38,25 @@ void byte_budget_close(struct byte_budget *budget);
 // The rate has changed, or is the first.
 void byte_budget_rate(struct byte_budget *budget, uint32_t rate);
 
+// Of a sender: an IPv4 address or an IPv6 /56, whatever ports it has.
+static inline uint64_t byte_budget_sender(
+	const struct byte_budget *budget, const uint8_t *source, unsigned family)
+{
+	// Whole words that exist in both forms: what is stored in pieces and read back as a word
+	// waits for the store.
+	uint64_t word;
+	if (family == NET_IPV4) {
+		uint32_t address;
+		memcpy(&address, source, sizeof(address));
+		word = address;
+	} else {
+		memcpy(&word, source, sizeof(word));
+		word &= 0xFFFFFFFFFFFFFF;
+	}
+	word |= (uint64_t)family << 56;
+	return keyed_hash(&budget->key, &word, 1);
+}
+
 static inline struct byte_slot *byte_budget_slot(const struct byte_budget *budget, uint64_t hash)
 {
 	return &budget->slots[hash >> 32 & (BYTE_BUDGET_SLOTS - 1)];
@@ -44,23 +67,38 @@ static inline void byte_budget_prefetch(const struct byte_budget *budget, uint64
 	__builtin_prefetch(byte_budget_slot(budget, hash), 1);
 }
 
-// rate: bytes a second. False: that would be more, and nothing is charged.
-static inline bool byte_budget_spend(
+// rate: bytes a second. Whether that many are left.
+static inline bool byte_budget_affords(
 	struct byte_budget *budget, uint64_t hash, unsigned bytes, uint32_t rate, uint32_t tick)
 {
 	struct byte_slot *slot = byte_budget_slot(budget, hash);
 	if (__builtin_expect(rate != budget->rate, 0))
 		byte_budget_rate(budget, rate);
-	// More than a slot holds was spent where the rate has fallen since.
-	uint64_t spent = slot->spent < rate ? slot->spent : rate;
-	uint32_t elapsed = tick - slot->tick;
-	elapsed = elapsed < BYTE_BUDGET_LONG ? elapsed : BYTE_BUDGET_LONG;
-	uint64_t regained = elapsed * budget->per_tick >> 8;
-	spent = spent > regained ? spent - regained : 0;
-	// Below a byte: the time goes on counting.
-	if (regained)
-		slot->tick = tick;
-	bool affords = spent + bytes <= rate;
-	slot->spent = (uint32_t)(affords ? spent + bytes : spent);
-	return affords;
+	const uint32_t elapsed = tick - slot->tick;
+	if (elapsed != 0) {
+		uint64_t ticks = elapsed < BYTE_BUDGET_LONG ? elapsed : BYTE_BUDGET_LONG;
+		uint64_t regained = ticks * budget->per_tick >> 8;
+		// More than a slot holds was spent where the rate has fallen since.
+		uint32_t spent = slot->spent < rate ? slot->spent : rate;
+		slot->spent = spent > regained ? spent - (uint32_t)regained : 0;
+		// Below a byte: the time goes on counting.
+		if (regained)
+			slot->tick = tick;
+	}
+	return (uint64_t)slot->spent + bytes <= rate;
+}
+
+// After byte_budget_affords.
+static inline void byte_budget_charge(struct byte_budget *budget, uint64_t hash, unsigned bytes)
+{
+	byte_budget_slot(budget, hash)->spent += bytes;
+}
+
+static inline bool byte_budget_spend(
+	struct byte_budget *budget, uint64_t hash, unsigned bytes, uint32_t rate, uint32_t tick)
+{
+	if (!byte_budget_affords(budget, hash, bytes, rate, tick))
+		return false;
+	byte_budget_charge(budget, hash, bytes);
+	return true;
 }

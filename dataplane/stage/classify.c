@@ -42,12 +42,8 @@ static void classify_native(struct pass *pass, unsigned at, unsigned first)
 	const struct native_settings *native = pass->burst.worker->native;
 	if (native == NULL || !native->served)
 		pass_drop(pass, at, DROP_native_off);
-	else if (first == NATIVE_FIRST_HANDLE)
-		pass_list_add(&pass->by_handle, at);
-	else if (first == NATIVE_FIRST_ADDRESS)
-		pass_list_add(&pass->by_address, at);
 	else
-		pass_list_add(&pass->control, at);
+		pass_list_add(&pass->native[first - NATIVE_FIRST_CONTROL], at);
 }
 
 static void classify_client(struct pass *pass, unsigned at)

@@ -166,9 +166,10 @@ static void control(struct pass *pass, unsigned at)
 void stage_control(struct pass *pass)
 {
 	// The stages before have looked at the first line only.
-	for (unsigned i = 0; i < pass->control.count; i++)
+	for (unsigned i = 0; i < pass->native[PASS_CONTROL].count; i++)
 		for (unsigned line = 1; line <= LINES_AHEAD; line++)
-			rte_prefetch0(pass_frame(pass, pass->control.at[i]) + line * 64);
-	for (unsigned i = 0; i < pass->control.count; i++)
-		control(pass, pass->control.at[i]);
+			rte_prefetch0(
+				pass_frame(pass, pass->native[PASS_CONTROL].at[i]) + line * 64);
+	for (unsigned i = 0; i < pass->native[PASS_CONTROL].count; i++)
+		control(pass, pass->native[PASS_CONTROL].at[i]);
 }

@@ -131,9 +131,7 @@ void guard_free(struct guard *guard)
 	table_memory_give(guard, 1, sizeof(*guard));
 }
 
-// ipv4: the bits of an IPv4 address that count.
-static inline uint64_t source_hash(
-	const struct guard *guard, const uint8_t *source, unsigned family, uint32_t ipv4)
+static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, unsigned family)
 {
 	// Whole words that exist in both forms, then a mask: three bytes stored one by one and
 	// read back as a word would wait for the store.
@@ -141,23 +139,13 @@ static inline uint64_t source_hash(
 	if (family == NET_IPV4) {
 		uint32_t address;
 		memcpy(&address, source, sizeof(address));
-		word = address & ipv4;
+		word = address & 0xFFFFFF;
 	} else {
 		memcpy(&word, source, sizeof(word));
 		word &= 0xFFFFFFFFFFFFFF;
 	}
 	word |= (uint64_t)family << 56;
 	return keyed_hash(&guard->key, &word, 1);
-}
-
-static uint64_t prefix_hash(const struct guard *guard, const uint8_t *source, unsigned family)
-{
-	return source_hash(guard, source, family, 0xFFFFFF); // as it lies in memory
-}
-
-uint64_t guard_sender_hash(const struct guard *guard, const uint8_t *source, unsigned family)
-{
-	return source_hash(guard, source, family, 0xFFFFFFFF);
 }
 
 struct byte_budget *guard_senders(struct guard *guard)

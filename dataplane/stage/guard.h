@@ -83,10 +83,9 @@ enum guard_verdict guard_punt_signed(
 	struct guard *guard, const uint8_t *source, unsigned family, bool has_lease, uint32_t tick);
 
 // Data by address of the native protocol: bytes a second of one sender, and for one address, both
-// of this worker. A sender is an IPv4 address or an IPv6 /56, whatever ports it has.
+// of this worker.
 struct byte_budget *guard_senders(struct guard *guard);
 struct byte_budget *guard_addresses(struct guard *guard);
-uint64_t guard_sender_hash(const struct guard *guard, const uint8_t *source, unsigned family);
 
 // Flood rule. now: TSC.
 bool guard_allocation(struct guard *guard, uint64_t now);

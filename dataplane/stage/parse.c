@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // First stage: headers of every frame. What is whole and plain goes on; what is broken is dropped
 // by reason; what is the kernel's goes there. Owner worker.
+#include "dataplane/native.h"
 #include "dataplane/stage/kernel.h"
 #include "dataplane/stage/pass.h"
 #include "dataplane/stage/source.h"
 #include "dataplane/table/relay_ports.h"
 #include "lib/wire/channel_data.h"
 #include "lib/wire/headers_plain.h"
+#include "lib/wire/native.h"
 
 enum { PREFETCH_AHEAD = 4 };
 
@@ -34,6 +36,20 @@ static void not_forwarded(struct pass *pass, unsigned at, enum headers_verdict v
 	}
 }
 
+// The native protocol's, to the listen port: which is by the first byte. False: left to classify.
+static inline __attribute__((always_inline)) bool classify_native_early(
+	struct pass *pass, unsigned at, unsigned which, unsigned own)
+{
+	const struct worker *worker = pass->burst.worker;
+	const struct headers *h = &pass->burst.headers[at];
+	if (worker->native == NULL || !worker->native->served || h->payload_length < 4 ||
+		source_bad_ipv4(worker->addresses, h->source))
+		return false;
+	pass->own[at] = pass->server[at] = (uint8_t)own;
+	pass_list_add(&pass->native[which], at);
+	return true;
+}
+
 // What nearly all packets are, told apart while their headers are in registers: IPv4, to a relayed
 // port, or with a channel's number to the listen port. Both directions come mixed, so which of the
 // two it is is no branch: it would be guessed wrong for every other packet. False: left to
@@ -52,11 +68,14 @@ static inline __attribute__((always_inline)) bool classify_early(
 	// Without two bytes of payload something else is read, and not used.
 	const uint8_t *first = h->payload_length < 2 ? frame : frame + HEADERS_PLAIN_IPV4;
 	unsigned channel = (unsigned)first[0] << 8 | first[1];
+	bool here = (own != OWN_ADDRESS_NONE) & (h->source_port != 0) & !(frame[0] & 1);
+	unsigned native = first[0] - (unsigned)NATIVE_FIRST_CONTROL;
+	if (__builtin_expect(here & client & (native < PASS_NATIVES), 0))
+		return classify_native_early(pass, at, native, own);
 	bool for_channel = (h->payload_length >= CHANNEL_DATA_HEADER_LENGTH) &
 			   (channel >= CHANNEL_NUMBER_FIRST) & (channel <= addresses->channel_last);
 	bool for_peer = relay_ports_contains(worker->relay_ports, own, (uint16_t)port);
-	bool plain = (own != OWN_ADDRESS_NONE) & (h->source_port != 0) & !(frame[0] & 1) &
-		     ((for_channel & client) | (for_peer & !client));
+	bool plain = here & ((for_channel & client) | (for_peer & !client));
 	if (__builtin_expect(!plain || source_bad_ipv4(addresses, h->source), 0))
 		return false;
 	static_assert(PASS_CHANNEL_DATA == 1 && PASS_PEER == 0, "an index");

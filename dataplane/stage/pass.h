@@ -19,6 +19,7 @@ struct pass_list {
 };
 
 enum pass_flow { PASS_PEER, PASS_CHANNEL_DATA, PASS_FLOWS };
+enum pass_native { PASS_CONTROL, PASS_BY_ADDRESS, PASS_BY_HANDLE, PASS_NATIVES };
 
 struct pass {
 	struct burst burst;
@@ -33,9 +34,9 @@ struct pass {
 	uint32_t session[PASS_FLOWS][BURST_MAX]; // stage_look_up's: index or MAPPINGS_NONE
 	bool handed; // by another worker: what is not ours now is nobody's
 	struct pass_list binding, send, punt, icmp;
-	struct pass_list by_handle, by_address, control; // the native protocol
-	bool checksums_whole;                            // of the port
-	uint32_t routes_epoch; // next_hops.routes_epoch, read once per burst
+	struct pass_list native[PASS_NATIVES]; // by first byte
+	bool checksums_whole;                  // of the port
+	uint32_t routes_epoch;                 // next_hops.routes_epoch, read once per burst
 	// Finished frames, in the order in which they go out, each with its port.
 	unsigned out_count;
 	uint16_t out_port[BURST_MAX];

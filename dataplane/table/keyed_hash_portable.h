@@ -31,10 +31,10 @@ static inline __attribute__((always_inline)) void siphash_round(uint64_t v[stati
 	v[2] = siphash_rotate(v[2], 32);
 }
 
-// SipHash-c-d of count words (little-endian bytes). c and d are constants at every call; tests call
-// it with 2 and 4 to compare with libsodium.
-static inline __attribute__((always_inline)) uint64_t siphash_rounds(const struct siphash_key *key,
-	const uint64_t *words, unsigned count, unsigned c, unsigned d)
+// SipHash-c-d of count words (little-endian bytes) and up to seven bytes more, which are in `last`
+// with the number of all bytes above them. c, d and count are constants at every call.
+static inline __attribute__((always_inline)) uint64_t siphash_bytes(const struct siphash_key *key,
+	const uint64_t *words, unsigned count, uint64_t last, unsigned c, unsigned d)
 {
 	uint64_t v[4] = {
 		key->k0 ^ 0x736f6d6570736575u,
@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) uint64_t siphash_rounds(const struc
 		key->k1 ^ 0x7465646279746573u,
 	};
 	for (unsigned i = 0; i <= count; i++) {
-		uint64_t word = i < count ? words[i] : (uint64_t)count * 8 << 56;
+		uint64_t word = i < count ? words[i] : last;
 		v[3] ^= word;
 		for (unsigned r = 0; r < c; r++)
 			siphash_round(v);
@@ -53,6 +53,13 @@ static inline __attribute__((always_inline)) uint64_t siphash_rounds(const struc
 	for (unsigned r = 0; r < d; r++)
 		siphash_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+// Of whole words; tests call it with 2 and 4 to compare with libsodium.
+static inline __attribute__((always_inline)) uint64_t siphash_rounds(const struct siphash_key *key,
+	const uint64_t *words, unsigned count, unsigned c, unsigned d)
+{
+	return siphash_bytes(key, words, count, (uint64_t)count * 8 << 56, c, d);
 }
 
 static inline __attribute__((always_inline)) uint64_t siphash(

@@ -6,51 +6,24 @@
 
 #include <errno.h>
 
-// A word of the bucket with that tag, or LEASES_SLOTS.
-static inline unsigned bucket_find(const _Atomic uint64_t *bucket, uint64_t tag)
-{
-	for (unsigned i = 0; i < LEASES_SLOTS; i++)
-		if (atomic_load_explicit(&bucket[i], memory_order_relaxed) >> 32 == tag)
-			return i;
-	return LEASES_SLOTS;
-}
-
-// What the word leads to, before it is asked for.
-static inline bool place_fill(
-	const struct leases *leases, const _Atomic uint64_t *bucket, struct lease_place *place)
-{
-	unsigned i = bucket_find(bucket, leases_tag(place->hash));
-	if (i == LEASES_SLOTS)
-		return false;
-	uint32_t index = (uint32_t)atomic_load_explicit(&bucket[i], memory_order_relaxed);
-	// Freed meanwhile: entry 0, which does no harm.
-	__builtin_prefetch(&leases->entries[index]);
-	__builtin_prefetch(&leases->entries[index].sequence);
-	place->word = (uint32_t)(&bucket[i] - leases->words);
-	return true;
-}
-
 void leases_prefetch(const struct leases *leases, struct leases_wanted *wanted)
 {
 	uint8_t elsewhere[BURST_MAX] = {0};
 	unsigned elsewhere_count = 0;
+	for (unsigned i = 0; i < wanted->count; i++)
+		leases_prefetch_bucket(leases, wanted->addresses[i], &wanted->places[i]);
 	for (unsigned i = 0; i < wanted->count; i++) {
 		struct lease_place *place = &wanted->places[i];
-		place->hash = leases_hash(leases, wanted->addresses[i]);
-		place->word = LEASES_NONE;
-		__builtin_prefetch(leases_bucket(leases, place->hash, 0));
-	}
-	for (unsigned i = 0; i < wanted->count; i++) {
-		struct lease_place *place = &wanted->places[i];
-		if (__builtin_expect(
-			    !place_fill(leases, leases_bucket(leases, place->hash, 0), place), 0)) {
+		if (__builtin_expect(!leases_prefetch_entry(
+					     leases, leases_bucket(leases, place->hash, 0), place),
+			    0)) {
 			__builtin_prefetch(leases_bucket(leases, place->hash, 1));
 			elsewhere[elsewhere_count++] = (uint8_t)i;
 		}
 	}
 	for (unsigned i = 0; i < elsewhere_count; i++) {
 		struct lease_place *place = &wanted->places[elsewhere[i]];
-		place_fill(leases, leases_bucket(leases, place->hash, 1), place);
+		leases_prefetch_entry(leases, leases_bucket(leases, place->hash, 1), place);
 	}
 }
 
