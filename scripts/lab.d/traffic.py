@@ -4,7 +4,8 @@
 
 turnutils_uclient (two clients, 160 bytes every 20 ms, by channels, to turnutils_peer and back) is the
 traffic that counts. Its clock has milliseconds only, so a client of our own sends the same kind of packet
-beside it and measures the round trip. With a terminal: a view that is redrawn every second, until Ctrl-C.
+beside it and measures the round trip. So does a call by handle of the native protocol, and relaycall sends a
+line now and then. With a terminal: a view that is redrawn every second, until Ctrl-C.
 Without one, or with ONCE=1: one round. The exit code is 0 only when traffic flowed and nothing was lost.
 """
 import os
@@ -20,6 +21,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests/system"))
 import lab  # noqa: E402
 import turn_client  # noqa: E402
+from native_call import HandleCall, Lines  # noqa: E402
 
 CLIENTS, PACKETS, BYTES, INTERVAL_MS, CHANNEL = 2, 500, 160, 20, 0x4000
 ECHO_PORT = 3480
@@ -132,7 +134,20 @@ def status_lines():
     return (done.stdout if done.returncode == 0 else done.stderr).rstrip().splitlines()
 
 
-def view(number, begun, totals, current, probe):
+def leases_and_handles():
+    status = lab.status()["registration"]
+    return f"{status['leases']} leases, {status['handles']} handles"
+
+
+def native_lines(call, lines):
+    return [] if call is None else [
+        f"call by handle      sent {call.sent:>7}   back {call.back:>7}"
+        f"      round trip, last 5 s: {latency_text(call.latencies())}",
+        f"relaycall           sent {lines.sent:>7}   read {len(lines.heard):>7}      lines, each in a call of its own",
+    ]
+
+
+def view(number, begun, totals, current, probe, native):
     sent, back = totals[0] + current.sent, totals[1] + current.back
     flight = current.sent - current.back if current.running() else 0
     return [
@@ -143,6 +158,7 @@ def view(number, begun, totals, current, probe):
         f"      {CLIENTS} clients, {BYTES} bytes every {INTERVAL_MS} ms",
         f"own probe           sent {probe.sent:>7}   back {probe.back:>7}"
         f"      round trip, last 5 s: {latency_text(probe.latencies())}",
+        *native_lines(*native),
         "",
         *("  " + line for line in status_lines()),
         "",
@@ -155,6 +171,11 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     probe = Probe()
     probe.start()
+    # turnserver knows nothing of the native protocol.
+    call, letters = (None, None) if lab.coturn() else (HandleCall(BYTES, INTERVAL_MS / 1000), Lines())
+    for one in call, letters:
+        if one:
+            one.start()
     begun, number, totals, bad, finished, drawn = time.monotonic(), 0, [0, 0], 0, 0, 0
     current = None
     try:
@@ -165,9 +186,10 @@ def main():
                 time.sleep(1)
                 if once:
                     print(f"{time.monotonic() - begun:4.0f} s  sent {current.sent:5}  back {current.back:5}"
-                          f"  round trip {latency_text(probe.latencies())}", flush=True)
+                          f"  round trip {latency_text(probe.latencies())}"
+                          + (f"  by handle {call.back} of {call.sent}; {leases_and_handles()}" if call else ""), flush=True)
                 else:
-                    lines = view(number, begun, totals, current, probe)
+                    lines = view(number, begun, totals, current, probe, (call, letters))
                     print(f"\033[{drawn}A\033[J" * bool(drawn) + "\n".join(lines), flush=True)
                     drawn = len(lines)
             current.end()
@@ -185,12 +207,22 @@ def main():
         current.end()
         print(f"the round that was cut short: sent {current.sent}, back {current.back}, the rest on its way")
     probe.stop()
+    for one in call, letters:
+        if one:
+            one.stop()
+            if one.trouble:
+                print(one.trouble)
+                bad += 1
     if probe.unanswered:
         print("the relay did not answer the probe's last Refresh")
         bad += 1
     lost = probe.sent - probe.back
     print(f"turnutils_uclient: sent {totals[0]}, back {totals[1]}, lost {totals[0] - totals[1]} in {finished} rounds")
     print(f"own probe:         sent {probe.sent}, back {probe.back}, lost {lost}; round trip {latency_text(sorted(probe.all))}")
+    if call:
+        bad += call.sent != call.back
+        print(f"call by handle:    sent {call.sent}, back {call.back}, lost {call.sent - call.back}; round trip {latency_text(sorted(call.all))}")
+        print(f"relaycall:         sent {letters.sent} lines, {len(letters.heard)} arrived")
     if once:
         print("relayctl status:", *("  " + line for line in status_lines()), sep="\n")
     good = not bad and probe.back > 0 and lost == 0 and (finished > 0 or not once)

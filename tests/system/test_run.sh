@@ -5,7 +5,37 @@
 #
 #   ONCE=1 scripts/run: [client == relay -- peer]     IFACE=r0 scripts/run in a relay namespace <== client
 . "$(dirname "$0")/lab.sh"
-timeout -k 10 90 env ONCE=1 "$LAB_ROOT/scripts/run" </dev/null || fail "scripts/run ended with $?"
+shown=$(timeout -k 10 90 env ONCE=1 "$LAB_ROOT/scripts/run" </dev/null | tee /dev/stderr) || fail "scripts/run ended with $?"
+if [ "$RELAY" != coturn ]; then
+	grep -Eq 'by handle [1-9][0-9]* of [0-9]+; [1-9][0-9]* leases, [1-9][0-9]* handles' <<<"$shown" || fail "no registration and no call by handle is shown"
+	grep -Eq '^relaycall: +sent [1-9]' <<<"$shown" || fail "relaycall has sent nothing"
+fi
+
+echo "Ctrl-C in the middle"
+/usr/bin/python3 - "$LAB_ROOT/scripts/run" <<'PYTHON' || fail "Ctrl-C left something, or it ended badly"
+import os
+import pty
+import sys
+
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+shown, pressed = b"", False
+while True:
+    try:
+        data = os.read(terminal, 65536)
+    except OSError:  # the terminal is gone with its last process
+        break
+    shown += data
+    if not pressed and b"call by handle" in shown and b"Ctrl-C ends it" in shown:
+        os.write(terminal, b"\x03")
+        pressed = True
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+sys.stdout.write(shown.decode(errors="replace"))
+left = [name for name in os.listdir("/run/netns") if name.startswith(f"brlab{child}-")]
+print(f"exit code {code}, namespaces left: {left}")
+sys.exit(code != 0 or left != [] or not pressed)
+PYTHON
 
 echo "clear errors"
 refuses() { # EXPECTED COMMAND...
