@@ -7,6 +7,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/table/handles.h"
 #include "dataplane/table/leases.h"
+#include "dataplane/table/prefix_shares.h"
 #include "lib/wire/native.h"
 
 #include <rte_memory.h>
@@ -45,6 +46,8 @@ int native_open(struct dataplane *dataplane, const struct config *config)
 	dataplane->handles = handles_create(config->registration.handles, SOCKET_ID_ANY);
 	if (dataplane->leases == NULL || dataplane->handles == NULL)
 		return -ENOMEM;
+	leases_share_set(dataplane->leases, prefix_shares_of(config->registration.leases));
+	handles_share_set(dataplane->handles, prefix_shares_of(config->registration.handles));
 	if (getrandom(slot->cookie_key, sizeof(slot->cookie_key), 0) != sizeof(slot->cookie_key) ||
 		getrandom(slot->path_key, sizeof(slot->path_key), 0) != sizeof(slot->path_key) ||
 		getrandom(&slot->tick_offset, sizeof(slot->tick_offset), 0) !=

@@ -6,6 +6,7 @@
 #include "dataplane/table/memory.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/own_addresses.h"
+#include "dataplane/table/prefix_shares.h"
 #include "dataplane/table/sequence.h"
 
 #include <rte_cycles.h>
@@ -17,9 +18,20 @@ struct handles_main {
 	struct flow_table by_open; // mark -> pair, live and closed
 	uint32_t *free_pairs;
 	uint32_t free_count, scan;
+	struct prefix_shares shares; // of single handles
 };
 
 // ---- life ----
+
+static void main_free(struct handles_main *m, uint32_t pairs)
+{
+	if (m == NULL)
+		return;
+	table_memory_give(m->free_pairs, pairs, sizeof(*m->free_pairs));
+	prefix_shares_close(&m->shares);
+	flow_table_close(&m->by_open);
+	table_memory_give(m, 1, sizeof(*m));
+}
 
 static struct handles_main *main_create(uint32_t pairs, int socket)
 {
@@ -27,24 +39,15 @@ static struct handles_main *main_create(uint32_t pairs, int socket)
 	if (m == NULL)
 		return NULL;
 	m->free_pairs = table_memory_take(pairs, sizeof(*m->free_pairs), socket);
-	if (m->free_pairs == NULL || flow_table_open(&m->by_open, pairs, socket) != 0) {
-		table_memory_give(m->free_pairs, pairs, sizeof(*m->free_pairs));
-		table_memory_give(m, 1, sizeof(*m));
+	if (m->free_pairs == NULL || !prefix_shares_open(&m->shares, 2 * pairs, socket) ||
+		flow_table_open(&m->by_open, pairs, socket) != 0) {
+		main_free(m, pairs);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < pairs; i++)
 		m->free_pairs[i] = pairs - 1 - i;
 	m->free_count = pairs;
 	return m;
-}
-
-static void main_free(struct handles_main *m, uint32_t pairs)
-{
-	if (m == NULL)
-		return;
-	table_memory_give(m->free_pairs, pairs, sizeof(*m->free_pairs));
-	flow_table_close(&m->by_open);
-	table_memory_give(m, 1, sizeof(*m));
 }
 
 struct handles *handles_create(uint32_t count, int socket)
@@ -77,6 +80,11 @@ void handles_free(struct handles *handles)
 	table_memory_give(handles->pairs, handles->count / 2, sizeof(*handles->pairs));
 	main_free(handles->main, handles->count / 2);
 	table_memory_give(handles, 1, sizeof(*handles));
+}
+
+void handles_share_set(struct handles *handles, uint32_t most)
+{
+	handles->main->shares.most = most;
 }
 
 // ---- making ----
@@ -164,10 +172,22 @@ static void pair_free(struct handles *handles, uint32_t index)
 	struct handles_main *m = handles->main;
 	struct handle_pair *pair = &handles->pairs[index];
 	flow_table_remove(&m->by_open, pair->mark, index);
+	for (unsigned side = 0; side < 2; side++) {
+		prefix_shares_give(&m->shares, pair->place[side]);
+		pair->place[side] = 0;
+	}
 	pair->mark = 0;
 	pair->due = 0;
 	pair->state = HANDLE_FREE;
 	m->free_pairs[m->free_count++] = index;
+}
+
+// Both sides may be of one network.
+static bool shares_have(const struct prefix_shares *shares, const uint16_t place[static 2])
+{
+	bool same = place[0] == place[1];
+	return prefix_shares_has(shares, place[0], same ? 2 : 1) &&
+	       prefix_shares_has(shares, place[1], same ? 2 : 1);
 }
 
 int handles_install(struct handles *handles, const struct node_addresses *addresses,
@@ -175,6 +195,7 @@ int handles_install(struct handles *handles, const struct node_addresses *addres
 	struct api_handles_installed *out)
 {
 	struct handles_main *m = handles->main;
+	uint16_t place[2];
 	int server[2];
 	for (unsigned side = 0; side < 2; side++) {
 		server[side] = own_server_of_client(
@@ -193,13 +214,19 @@ int handles_install(struct handles *handles, const struct node_addresses *addres
 		return install_again(handles, index, in, out);
 	if (draining)
 		return -ESHUTDOWN;
-	if (m->free_count == 0)
+	for (unsigned side = 0; side < 2; side++)
+		place[side] = prefix_shares_place(&m->shares, &in->end[side].client.address);
+	if (m->free_count == 0 || !shares_have(&m->shares, place))
 		return -ENOSPC;
 	index = m->free_pairs[m->free_count - 1];
 	if (flow_table_insert(&m->by_open, mark, index) != 0)
 		return -ENOSPC;
 	m->free_count--;
 	handles->pairs[index].mark = mark;
+	for (unsigned side = 0; side < 2; side++) {
+		handles->pairs[index].place[side] = place[side];
+		prefix_shares_take(&m->shares, place[side]);
+	}
 	pair_fill(handles, addresses, index, in, server, now);
 	installed(&handles->pairs[index], index, false, out);
 	return 0;

@@ -24,9 +24,11 @@
 // line, or read one, in HANDLES_TRIES gives up: that packet is dropped. Main waits; nobody holds a
 // line for longer than it takes to write two.
 //
+// One source network gets a share of the handles (prefix_shares.h), closed pairs included.
+//
 // Memory per handle: 64 line, 32 half of a pair, 4.2 to 8.3 half of a place in main's own index of
-// open ids, 2 half of a place in its free list: at most 107 bytes. All of it is taken at the start,
-// locked, and kept out of dumps.
+// open ids, 2 half of a place in its free list: at most 107 bytes, and 256 KiB for the shares. All
+// of it is taken at the start, locked, and kept out of dumps.
 #pragma once
 
 #include "dataplane/table/flow_table.h"
@@ -185,6 +187,8 @@ enum handle_verdict handles_close(struct handles *handles, struct native_handle 
 // count: single handles, even, at most HANDLES_MAX. NULL: no memory.
 struct handles *handles_create(uint32_t count, int socket);
 void handles_free(struct handles *handles); // wipes
+// Single handles that are made for one source network; at first all there are.
+void handles_share_set(struct handles *handles, uint32_t most);
 // API_HANDLES_INSTALL: 0 and *out, or -errno as struct api_handles_install says. now: TSC.
 int handles_install(struct handles *handles, const struct node_addresses *addresses,
 	const struct api_handles_install *install, bool draining, uint64_t now,

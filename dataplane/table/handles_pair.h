@@ -16,7 +16,8 @@ struct handle_pair {
 	uint16_t generation; // of this life, or of the last one
 	uint8_t has_moved[2];
 	_Atomic uint8_t state; // enum handle_state
-	uint8_t reserved[7];
+	uint8_t reserved[3];
+	uint16_t place[2]; // in main's shares, of each side; main alone
 };
 static_assert(sizeof(struct handle_pair) == 64, "one cache line");
 

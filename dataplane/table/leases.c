@@ -60,7 +60,7 @@ static uint32_t device_find(const struct leases *leases, const struct device_key
 }
 
 // An entry for a device that has none: a tombstone until it is given more.
-static uint32_t entry_take(struct leases *leases, uint64_t mark)
+static uint32_t entry_take(struct leases *leases, uint64_t mark, uint16_t place)
 {
 	struct leases_main *m = leases->main;
 	if (m->free_count == 0)
@@ -70,6 +70,8 @@ static uint32_t entry_take(struct leases *leases, uint64_t mark)
 		return LEASES_NONE;
 	m->free_count--;
 	leases->entries[index].mark = mark;
+	m->place[index] = place;
+	prefix_shares_take(&m->shares, place);
 	count(&leases->tombstones, 1);
 	return index;
 }
@@ -84,8 +86,16 @@ static void entry_give(struct leases *leases, uint32_t index)
 	e->issued = e->changed = 0;
 	sequence_give(&e->sequence);
 	m->due[index] = 0;
+	prefix_shares_give(&m->shares, m->place[index]);
+	m->place[index] = 0;
 	m->free_indices[m->free_count++] = index;
 	count(&leases->tombstones, -1);
+}
+
+// Whether an entry more can be made from there.
+static bool entry_left(const struct leases *leases, uint16_t place)
+{
+	return leases->main->free_count > 0 && prefix_shares_has(&leases->main->shares, place, 1);
 }
 
 static uint32_t tombstone_due(const struct leases *leases, uint32_t changed)
@@ -189,6 +199,7 @@ static int lease_change(
 static int lease_make(struct leases *leases, uint32_t index, const struct device_key *key,
 	const struct api_lease *in, int server, uint64_t now)
 {
+	const uint16_t place = prefix_shares_place(&leases->main->shares, &in->client.address);
 	uint32_t tick = ticks_of(now), deadline;
 	uint64_t hash = leases_hash(leases, in->address);
 	if (chain_count(leases, in->address, hash, tick) >= NATIVE_DEVICES_MAX)
@@ -196,12 +207,12 @@ static int lease_make(struct leases *leases, uint32_t index, const struct device
 	struct leases_head head = leases_head_find(leases, in->address, hash);
 	if (head.word == NULL)
 		head.word = leases_word_choose(leases, hash);
-	if (head.word == NULL || (index == LEASES_NONE && leases->main->free_count == 0))
+	if (head.word == NULL || (index == LEASES_NONE && !entry_left(leases, place)))
 		return -ENOSPC;
 	if (!rate_allows(leases->main, now))
 		return -EAGAIN;
 	if (index == LEASES_NONE)
-		index = entry_take(leases, key->mark);
+		index = entry_take(leases, key->mark, place);
 	if (index == LEASES_NONE)
 		return -ENOSPC;
 	struct lease *e = &leases->entries[index];
@@ -262,11 +273,13 @@ int leases_remove(struct leases *leases, const struct api_lease *in, uint64_t no
 	uint32_t tick = ticks_of(now), index = device_now(leases, &key, tick);
 	if (index == LEASES_NONE) {
 		// What this device asked for before may still be under way.
-		if (leases->main->free_count == 0)
+		const uint16_t place =
+			prefix_shares_place(&leases->main->shares, &in->client.address);
+		if (!entry_left(leases, place))
 			return -ENOSPC;
 		if (!rate_allows(leases->main, now))
 			return -EAGAIN;
-		index = entry_take(leases, key.mark);
+		index = entry_take(leases, key.mark, place);
 		if (index == LEASES_NONE)
 			return -ENOSPC;
 		leases->entries[index].issued = in->issued;

@@ -31,8 +31,12 @@
 // could still be shown, its entry stays as a tombstone until that has passed: `issued` and a keyed
 // hash of address and device, nothing else of it. Tombstones count as entries.
 //
+// One source network gets a share of the entries (prefix_shares.h), tombstones included: making and
+// withdrawing would take the table as well.
+//
 // Memory per lease: 128 entry, 16 to 32 index, 8.3 to 16.5 main's own index of devices, 4 deadline,
-// 4 free list: at most 185 bytes. All of it is taken at the start, locked, and kept out of dumps.
+// 4 free list, 2 whose share: at most 187 bytes, and 256 KiB for the shares. All of it is taken at
+// the start, locked, and kept out of dumps.
 #pragma once
 
 #include "dataplane/burst.h"
@@ -264,6 +268,8 @@ struct leases *leases_create(uint32_t capacity, int socket);
 void leases_free(struct leases *leases); // wipes
 // New leases a second, from 1; at first 20,000.
 void leases_rate_set(struct leases *leases, uint32_t per_second);
+// Leases and tombstones that are made from one source network; at first all there is room for.
+void leases_share_set(struct leases *leases, uint32_t most);
 // API_LEASE_SET and API_LEASE_REMOVE: 0 or -errno as struct api_lease says. now: TSC.
 int leases_set(struct leases *leases, const struct node_addresses *addresses,
 	const struct api_lease *lease, bool draining, uint64_t now);

@@ -17,6 +17,18 @@ static uint64_t buckets_for(uint32_t capacity)
 	return buckets;
 }
 
+static void main_free(struct leases_main *m, uint32_t capacity)
+{
+	if (m == NULL)
+		return;
+	table_memory_give(m->due, capacity, sizeof(*m->due));
+	table_memory_give(m->free_indices, capacity, sizeof(*m->free_indices));
+	table_memory_give(m->place, capacity, sizeof(*m->place));
+	prefix_shares_close(&m->shares);
+	flow_table_close(&m->by_device);
+	table_memory_give(m, 1, sizeof(*m));
+}
+
 static struct leases_main *main_create(uint32_t capacity, int socket)
 {
 	struct leases_main *m = table_memory_take(1, sizeof(*m), socket);
@@ -24,29 +36,19 @@ static struct leases_main *main_create(uint32_t capacity, int socket)
 		return NULL;
 	m->due = table_memory_take(capacity, sizeof(*m->due), socket);
 	m->free_indices = table_memory_take(capacity, sizeof(*m->free_indices), socket);
+	m->place = table_memory_take(capacity, sizeof(*m->place), socket);
 	m->hz = rte_get_tsc_hz() ? rte_get_tsc_hz() : 1000000000;
 	randombytes_buf(&m->device_key, sizeof(m->device_key));
-	if (m->due == NULL || m->free_indices == NULL ||
+	if (m->due == NULL || m->free_indices == NULL || m->place == NULL ||
+		!prefix_shares_open(&m->shares, capacity, socket) ||
 		flow_table_open(&m->by_device, capacity, socket) != 0) {
-		table_memory_give(m->due, capacity, sizeof(*m->due));
-		table_memory_give(m->free_indices, capacity, sizeof(*m->free_indices));
-		table_memory_give(m, 1, sizeof(*m));
+		main_free(m, capacity);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < capacity; i++)
 		m->free_indices[i] = capacity - 1 - i;
 	m->free_count = capacity;
 	return m;
-}
-
-static void main_free(struct leases_main *m, uint32_t capacity)
-{
-	if (m == NULL)
-		return;
-	table_memory_give(m->due, capacity, sizeof(*m->due));
-	table_memory_give(m->free_indices, capacity, sizeof(*m->free_indices));
-	flow_table_close(&m->by_device);
-	table_memory_give(m, 1, sizeof(*m));
 }
 
 struct leases *leases_create(uint32_t capacity, int socket)
@@ -85,4 +87,9 @@ void leases_free(struct leases *leases)
 void leases_rate_set(struct leases *leases, uint32_t per_second)
 {
 	leases->main->interval = leases->main->hz / (per_second ? per_second : 1);
+}
+
+void leases_share_set(struct leases *leases, uint32_t most)
+{
+	leases->main->shares.most = most;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dataplane/table/leases.h"
+#include "dataplane/table/prefix_shares.h"
 
 struct leases_main {
 	struct flow_table by_device; // mark -> entry, of leases and tombstones
@@ -11,6 +12,8 @@ struct leases_main {
 	uint32_t *due; // of each entry, for the scan; 0: free
 	uint32_t *free_indices;
 	uint32_t free_count, scan;
+	struct prefix_shares shares;
+	uint16_t *place; // of each entry, in shares
 	uint64_t hz;
 	// New leases: when the next would be due if they came evenly; a second's worth may come at
 	// once.

@@ -318,6 +318,44 @@ static void test_generations(void **state)
 	handles_free(handles);
 }
 
+// A network that has its share gets no more until a pair of its is quite over; others do. Both ends
+// count, also at one network.
+static void test_share_of_a_network(void **state)
+{
+	(void)state;
+	enum { SHARE = 11 };
+	struct handles *handles = handles_for_test(256);
+	struct handles_ended ended;
+	struct api_handles_installed pair, other;
+	handles_share_set(handles, SHARE);
+	for (unsigned i = 0; i < SHARE / 2; i++) { // 198.10.0.0/24 with itself
+		struct api_handles_install in = open_of(i, 10, 10 + (2 << 16));
+		assert_int_equal(install(handles, &in, &pair), 0);
+	}
+	struct api_handles_install full = open_of(50, 10, 10), half = open_of(51, 10, 12),
+				   more = open_of(52, 14, 10), others = open_of(53, 12, 11);
+	assert_int_equal(install(handles, &full, &other), -ENOSPC);
+	assert_int_equal(install(handles, &half, &other), 0);
+	assert_int_equal(install(handles, &more, &other), -ENOSPC);
+	assert_int_equal(install(handles, &others, &other), 0);
+	assert_int_equal(install(handles, &half, &other), 0); // a repetition
+	// Closed is not over.
+	assert_int_equal(
+		handles_close(handles, side_of(&pair, 1), ticks_of(now), &ended), HANDLE_HERE);
+	assert_int_equal(install(handles, &more, &other), -ENOSPC);
+	now += seconds(HANDLES_CLOSED_S + 1);
+	expire_all(handles, &ended);
+	assert_int_equal(install(handles, &full, &other), 0);
+	assert_int_equal(install(handles, &more, &other), -ENOSPC);
+	now += seconds(61);
+	expire_all(handles, &ended);
+	now += seconds(HANDLES_CLOSED_S + 1);
+	expire_all(handles, &ended);
+	assert_true(handles_empty(handles));
+	assert_int_equal(install(handles, &more, &other), 0);
+	handles_free(handles);
+}
+
 static void test_fill_drain_refill(void **state)
 {
 	(void)state;
@@ -443,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_moves),
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_share_of_a_network),
 		cmocka_unit_test(test_fill_drain_refill),
 		cmocka_unit_test(test_wiped),
 		cmocka_unit_test(test_memory),
