@@ -19,16 +19,47 @@ size_t offer_build(uint8_t *out, const struct offer *offer)
 	return OFFER_HEADER + length;
 }
 
+// Bytes of the UTF-8 character at c and its code (RFC 3629 section 3); 0: it is none.
+static size_t character(const unsigned char *c, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = *c < 0x80   ? 1
+		      : *c < 0xc0 ? 0
+		      : *c < 0xe0 ? 2
+		      : *c < 0xf0 ? 3
+		      : *c < 0xf8 ? 4
+				  : 0;
+
+	*code = size < 2 ? *c : *c & 0x7fu >> size;
+	for (size_t i = 1; i < size; i++) {
+		if ((c[i] & 0xc0) != 0x80) // also where the text ends
+			return 0;
+		*code = *code << 6 | (c[i] & 0x3fu);
+	}
+	bool fits = size > 0 && *code >= least[size] && *code <= 0x10ffff &&
+		    (*code < 0xd800 || *code > 0xdfff);
+	return fits ? size : 0;
+}
+
+// Controls, and marks that turn the direction of what follows, so that it reads as something else.
+static bool commands(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
 void offer_printable(char *text, bool lines)
 {
-	for (unsigned char *c = (unsigned char *)text; *c != 0; c++) {
-		if (lines && (*c == '\n' || *c == '\t'))
+	size_t size;
+	for (unsigned char *c = (unsigned char *)text; *c != 0; c += size) {
+		uint32_t code;
+		size = character(c, &code);
+		if (lines && size == 1 && (code == '\n' || code == '\t'))
 			continue;
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-		// C1 controls as UTF-8 writes them.
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
-			c[0] = c[1] = '?';
+		if (size == 0 || commands(code)) {
+			size = size > 0 ? size : 1;
+			memset(c, '?', size);
+		}
 	}
 }
 

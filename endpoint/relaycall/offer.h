@@ -26,6 +26,6 @@ size_t offer_build(uint8_t *out, const struct offer *offer);
 // without control characters; "file" where nothing is left.
 bool offer_parse(const uint8_t *data, size_t size, struct offer *out);
 
-// Makes text fit to be shown on a terminal: whatever could command it becomes '?'. In place.
-// Newlines and tabs stay if wanted.
+// Makes text fit to be shown on a terminal: whatever could command it, turns the direction of
+// reading, or is no UTF-8, becomes '?'. In place. Newlines and tabs stay if wanted.
 void offer_printable(char *text, bool lines);
