@@ -8,6 +8,7 @@
 
 #include <sodium.h>
 
+#include <assert.h>
 #include <string.h>
 
 static uint8_t difficulty_of(const struct endpoint *e, const struct lease *lease)
@@ -78,8 +79,8 @@ void core_admission_token_mac(const struct lease *lease, uint8_t mac[static NATI
 {
 	struct voprf_output output;
 	uint8_t key[TOKEN_KEY_SIZE];
+	static_assert(sizeof(output.bytes) == sizeof(lease->token.output), "VOPRF output");
 
-	static_assert(sizeof(output.bytes) == sizeof(lease->token.output), "of one VOPRF");
 	memcpy(output.bytes, lease->token.output, sizeof(output.bytes));
 	token_key(key, &output);
 	token_mac(mac, key, message, covered);
