@@ -113,8 +113,8 @@ class Recorded:
         moved.devices, moved.handles, moved.lease = self.one.devices, self.one.handles, self.one.lease
         later(moved)
         expect("REGISTER at the new place", kind_of(moved.register()), "REGISTERED")
-        moved.send(self.ours, b"moves the handle" * 2)
-        assert moved.receive(lambda m: m.kind == ALIVE), "the handle did not move"
+        for here in moved, self.one, moved:  # there, back, and there again, each by a later token
+            lab.wait_for(lambda h=here: h.send(self.ours, b"moves the handle" * 2) or h.receive(lambda m: m.kind == ALIVE, 0.1), 5, "the move")
         self.one, self.before_move.handles = moved, []
         self.ended = call(self.one, self.other)
         self.one.send_raw(self.ended[0].close())
@@ -148,11 +148,12 @@ def later(one):
 
 
 def replay(recorded, attackers, what, wanted, allowed=()):
-    """Everything once more, twice: from its own source, and from the attacker's."""
+    """Everything once more, in its order and then from the end to the begin, so that the oldest is said last: from its
+    own source, and from the attacker's."""
     spoofers, relay = {"client": Spoofer(), "peer": Spoofer("peer", "p0", "r1")}, (lab.RELAY4, 3478)
     before = effects()
-    for _ in range(2):
-        for source, raw in recorded.messages:
+    for step in 1, -1:
+        for source, raw in recorded.messages[::step]:
             for spoofer in spoofers.values():  # from either side of the relay
                 spoofer.send(source, relay, raw)
             for attacker in attackers:
@@ -165,7 +166,7 @@ def replay(recorded, attackers, what, wanted, allowed=()):
         expect(f"delivery after replays {what}", recorded.delivery(), wanted)
     for one in (recorded.before_move, recorded.one, recorded.other, recorded.gone, *attackers):
         one.inbox.clear()
-    print(f"        {what}: {len(recorded.messages)} messages, each from its own source on two sides and from {len(attackers)} others, twice")
+    print(f"        {what}: {len(recorded.messages)} messages, each from its own source on two sides and from {len(attackers)} others, to and fro")
 
 
 @check("replay: every message again, from its source and from others, while all lives and after its end: no effect")

@@ -93,12 +93,18 @@ def _():
 @check("handles: a client that moved proves itself, and data flows after one round trip; the key alone moves it")
 def _():
     one, other, ours, theirs = pair()
+    earlier, last = [], None  # responses that moved it once; the time of the last token
     for address in lab.CLIENT4B, lab.CLIENT6, lab.CLIENT4:
         moved = device("client", address)
         moved.handles, moved.lease = [ours], one.lease
         moved.answers_paths = False
-        moved.send(ours, b"lost" * 8)
-        challenge = moved.receive(lambda m: m.kind == PATH_CHALLENGE)
+
+        def later_challenge():
+            moved.send(ours, b"lost" * 8)
+            challenge = moved.receive(lambda m: m.kind == PATH_CHALLENGE)
+            return challenge if challenge.token[:4] != last else None
+        challenge = lab.wait_for(later_challenge, 5, "a later token")
+        last = challenge.token[:4]
         expect("challenged handle", challenge.handle, ours.raw)
         # Not proven yet: data still goes to the old place only.
         other.send(theirs, b"to the old place")
@@ -117,10 +123,14 @@ def _():
         assert arrived(moved, b"to the new place"), "not at the new place after the proof"
         settle(one)
         expect("at the old place after the proof", take(one, b"to the new place"), 0)
-        # The token moved the handle once. Back at the old place it needs a newer one.
+        # A token is for one place, and once a newer one has moved the handle it is for none.
         one.send_raw(ours.path_response(challenge))
+        for place, response in earlier:
+            place.send_raw(response)
+            settle(place)
         settle(one, other)
         talk(moved, other, ours, theirs, 1)
+        earlier.append((moved, ours.path_response(challenge)))
         one = moved
 
 
