@@ -109,10 +109,12 @@ static void execute(struct worker *worker, struct command *command, uint64_t now
 			pipeline_deliver(worker, deliver, command->payload + sizeof(*deliver), now);
 		break;
 	}
-	case COMMAND_NATIVE_SETTINGS:
-		memcpy(&worker->native, command->payload, sizeof(worker->native));
+	case COMMAND_NATIVE_SETTINGS: {
+		const struct command_native_settings *native = (const void *)command->payload;
+		worker->native = native->settings;
 		command->result = 0;
 		break;
+	}
 	}
 	if (command->kind != COMMAND_SNAPSHOT)
 		explicit_bzero(command->payload, command->size);

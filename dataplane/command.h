@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dataplane;
+struct native_settings;
 struct node_addresses;
 struct rte_ring;
 struct worker;
@@ -25,12 +27,16 @@ enum command_kind {
 	COMMAND_END_ALL,         // ends allocations from `position` on; -EAGAIN: not all yet
 	COMMAND_SETTINGS,        // payload: struct command_settings
 	COMMAND_DELIVER,         // API_NATIVE_DELIVER; result: devices
-	COMMAND_NATIVE_SETTINGS, // payload: const struct native_settings *
+	COMMAND_NATIVE_SETTINGS, // payload: struct command_native_settings
 };
 
 struct command_settings {
 	const struct node_addresses *addresses;
 	bool may_rest;
+};
+
+struct command_native_settings {
+	const struct native_settings *settings;
 };
 
 struct command {
@@ -64,6 +70,15 @@ void command_submit(struct command_lane *lane, struct command *command);
 struct command *command_completed(struct command_lane *lane);
 void command_release(struct command_lane *lane, struct command *command);
 bool command_lane_idle(const struct command_lane *lane);
+
+// Main, of command_all.c: the same command for each worker. Every lane must have a free slot.
+struct command_request {
+	uint32_t type, id; // as of struct command
+	uint64_t connection;
+};
+bool command_all_free(const struct dataplane *dataplane);
+void command_all_submit(struct dataplane *dataplane, enum command_kind kind,
+	const struct command_request *request, const void *payload, uint32_t size);
 
 // Worker: executes up to `budget` commands. Returns how many.
 unsigned command_execute(

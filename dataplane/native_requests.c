@@ -124,32 +124,13 @@ static bool same(const struct native_settings *a, const struct native_settings *
 	       a->sender_bytes == b->sender_bytes && a->address_bytes == b->address_bytes;
 }
 
-static bool lanes_free(const struct dataplane *dataplane)
-{
-	for (unsigned w = 0; w < dataplane->worker_count; w++)
-		if (dataplane->workers[w]->machine->lane.free_count == 0)
-			return false;
-	return true;
-}
-
 static void tell_workers(struct dataplane *dataplane, uint64_t connection, uint32_t request)
 {
 	struct native *native = &dataplane->native;
-	const struct native_settings *slot = &native->slots[native->current];
+	const struct command_native_settings payload = {&native->slots[native->current]};
+	const struct command_request from = {API_NATIVE_SETTINGS, request, connection};
 	native->pending = dataplane->worker_count;
-	for (unsigned w = 0; w < dataplane->worker_count; w++) {
-		struct worker_machine *machine = dataplane->workers[w]->machine;
-		struct command *command = command_take(&machine->lane);
-		command->kind = COMMAND_NATIVE_SETTINGS;
-		command->type = API_NATIVE_SETTINGS;
-		command->id = request;
-		command->connection = connection;
-		command->worker = (uint16_t)w;
-		command->size = sizeof(slot);
-		memcpy(command->payload, &slot, sizeof(slot));
-		command_submit(&machine->lane, command);
-		doorbell_ring(&machine->rest.bell);
-	}
+	command_all_submit(dataplane, COMMAND_NATIVE_SETTINGS, &from, &payload, sizeof(payload));
 }
 
 int native_settings_set(struct dataplane *dataplane, const struct api_native_settings *in,
@@ -160,7 +141,7 @@ int native_settings_set(struct dataplane *dataplane, const struct api_native_set
 	struct native_settings wanted = *now;
 	if (!valid(in))
 		return -EINVAL;
-	if (native->pending || !lanes_free(dataplane))
+	if (native->pending || !command_all_free(dataplane))
 		return -EAGAIN;
 	leases_rate_set(dataplane->leases, in->new_leases);
 	wanted.served = in->flags & API_NATIVE_SERVED;

@@ -107,14 +107,6 @@ static int change_range(struct dataplane *dataplane, const struct relay_range *w
 
 // ---- the workers ----
 
-static bool lanes_free(const struct dataplane *dataplane)
-{
-	for (unsigned w = 0; w < dataplane->worker_count; w++)
-		if (dataplane->workers[w]->machine->lane.free_count == 0)
-			return false;
-	return true;
-}
-
 static void tell_workers(struct dataplane *dataplane, uint64_t connection, uint32_t request)
 {
 	struct settings *settings = &dataplane->settings;
@@ -122,20 +114,9 @@ static void tell_workers(struct dataplane *dataplane, uint64_t connection, uint3
 		.addresses = &settings->slots[settings->current],
 		.may_rest = settings->may_rest,
 	};
+	const struct command_request from = {API_SETTINGS, request, connection};
 	settings->pending = dataplane->worker_count;
-	for (unsigned w = 0; w < dataplane->worker_count; w++) {
-		struct worker_machine *machine = dataplane->workers[w]->machine;
-		struct command *command = command_take(&machine->lane);
-		command->kind = COMMAND_SETTINGS;
-		command->type = API_SETTINGS;
-		command->id = request;
-		command->connection = connection;
-		command->worker = (uint16_t)w;
-		command->size = sizeof(payload);
-		memcpy(command->payload, &payload, sizeof(payload));
-		command_submit(&machine->lane, command);
-		doorbell_ring(&machine->rest.bell);
-	}
+	command_all_submit(dataplane, COMMAND_SETTINGS, &from, &payload, sizeof(payload));
 }
 
 int settings_set(struct dataplane *dataplane, const struct api_settings *in, uint64_t connection,
@@ -152,7 +133,7 @@ int settings_set(struct dataplane *dataplane, const struct api_settings *in, uin
 		in->idle > CONFIG_IDLE_SLEEP || in->channel_last < 0x4000 ||
 		in->channel_last > 0x7FFF)
 		return -EINVAL;
-	if (settings->pending || !lanes_free(dataplane))
+	if (settings->pending || !command_all_free(dataplane))
 		return -EAGAIN;
 	if (wanted.first == now->relay_first && wanted.last == now->relay_last &&
 		channel_last == now->channel_last && may_rest == settings->may_rest)
