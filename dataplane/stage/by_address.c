@@ -141,19 +141,11 @@ static uint32_t outgoing_checksum(struct worker *worker, const struct headers *h
 {
 	const struct target to = {device->client, device->client_port, device->server};
 	uint16_t received;
-	switch (datagram_checksum_kind(frame, h, &received)) {
-	case DATAGRAM_PARTIAL:
-		worker->stats.event[EVENT_checksum_completed]++;
-		return DATAGRAM_COMPUTE;
-	case DATAGRAM_ABSENT:
-		return device->family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
-	case DATAGRAM_WHOLE:
-		break;
-	}
-	worker->stats.event[EVENT_checksum_incremental]++;
-	uint16_t checksum = checksum_update(received, goes_sum(frame, h, h->family),
+	uint32_t instead;
+	if (!relay_checksum_whole(worker, frame, h, device->family, &received, &instead))
+		return instead;
+	return relay_checksum_update(received, goes_sum(frame, h, h->family),
 		comes_sum(worker, frame, h, &to, device->family));
-	return checksum ? checksum : 0xFFFF;
 }
 
 static bool deliver_unusual(struct pass *pass, unsigned at, const struct lease_view *device)

@@ -42,19 +42,11 @@ static inline void peer_name(uint8_t *payload, uint64_t word)
 static uint32_t outgoing_checksum(struct worker *worker, const uint8_t *frame,
 	const struct headers *h, unsigned family, uint16_t delta)
 {
-	uint16_t received, checksum;
-	switch (datagram_checksum_kind(frame, h, &received)) {
-	case DATAGRAM_PARTIAL:
-		worker->stats.event[EVENT_checksum_completed]++;
-		return DATAGRAM_COMPUTE;
-	case DATAGRAM_ABSENT:
-		return family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
-	case DATAGRAM_WHOLE:
-		break;
-	}
-	worker->stats.event[EVENT_checksum_incremental]++;
-	checksum = checksum_update(received, 0, delta);
-	return checksum ? checksum : 0xFFFF;
+	uint16_t received;
+	uint32_t instead;
+	if (!relay_checksum_whole(worker, frame, h, family, &received, &instead))
+		return instead;
+	return relay_checksum_update(received, 0, delta);
 }
 
 static __attribute__((noinline)) void forward_unusual(struct pass *pass, unsigned at,

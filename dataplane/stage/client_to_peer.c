@@ -51,20 +51,12 @@ static uint32_t outgoing_checksum(const struct session *s, const uint8_t *frame,
 {
 	uint64_t goes, comes;
 	uint16_t received;
-	switch (datagram_checksum_kind(frame, h, &received)) {
-	case DATAGRAM_PARTIAL:
-		worker->stats.event[EVENT_checksum_completed]++;
-		return DATAGRAM_COMPUTE;
-	case DATAGRAM_ABSENT:
-		// The sender asked for none and IPv4 allows that; IPv6 does not (RFC 8200 8.1).
-		return s->relay & SESSION_PEER_IPV6 ? DATAGRAM_COMPUTE : 0;
-	case DATAGRAM_WHOLE:
-		break;
-	}
-	worker->stats.event[EVENT_checksum_incremental]++;
+	uint32_t instead;
+	if (!relay_checksum_whole(worker, frame, h,
+		    s->relay & SESSION_PEER_IPV6 ? NET_IPV6 : NET_IPV4, &received, &instead))
+		return instead;
 	checksum_parts(s, h, data, &goes, &comes);
-	uint16_t checksum = checksum_update(received, goes, comes);
-	return checksum ? checksum : 0xFFFF;
+	return relay_checksum_update(received, goes, comes);
 }
 
 static __attribute__((noinline)) void forward_unusual(

@@ -14,18 +14,10 @@ static uint32_t outgoing_checksum(struct worker *worker, const uint8_t *frame,
 	const struct headers *h, unsigned family, uint64_t goes, uint64_t comes)
 {
 	uint16_t received;
-	switch (datagram_checksum_kind(frame, h, &received)) {
-	case DATAGRAM_PARTIAL:
-		worker->stats.event[EVENT_checksum_completed]++;
-		return DATAGRAM_COMPUTE;
-	case DATAGRAM_ABSENT:
-		return family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
-	case DATAGRAM_WHOLE:
-		break;
-	}
-	worker->stats.event[EVENT_checksum_incremental]++;
-	uint16_t checksum = checksum_update(received, goes, comes);
-	return checksum ? checksum : 0xFFFF;
+	uint32_t instead;
+	if (!relay_checksum_whole(worker, frame, h, family, &received, &instead))
+		return instead;
+	return relay_checksum_update(received, goes, comes);
 }
 
 static void count_relayed(struct worker *worker, unsigned bytes)

@@ -62,6 +62,30 @@ bool relay_admit(struct pass *pass, unsigned at, struct relay_path *path);
 void relay_send(
 	struct pass *pass, struct rte_mbuf *mbuf, const struct relay_path *path, uint32_t checksum);
 
+// What the checksum of a rewritten datagram comes from, counted. True: the received one is whole
+// and stays, but for what changes (relay_checksum_update). False: *instead, as datagram_wrap takes
+// it: none, where the sender asked for none and the outgoing family allows it (RFC 8200 8.1), or
+// all of it anew, where a local stack has left it to its card.
+static inline bool relay_checksum_whole(struct worker *worker, const uint8_t *frame,
+	const struct headers *h, unsigned family, uint16_t *received, uint32_t *instead)
+{
+	enum datagram_checksum kind = datagram_checksum_kind(frame, h, received);
+	*instead = kind == DATAGRAM_PARTIAL || family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
+	if (kind == DATAGRAM_PARTIAL)
+		worker->stats.event[EVENT_checksum_completed]++;
+	else if (kind == DATAGRAM_WHOLE)
+		worker->stats.event[EVENT_checksum_incremental]++;
+	return kind == DATAGRAM_WHOLE;
+}
+
+// goes, comes: sums of what is no longer under the checksum, and of what is now. RFC 768: 0 would
+// say that there is none.
+static inline uint32_t relay_checksum_update(uint16_t received, uint64_t goes, uint64_t comes)
+{
+	uint16_t checksum = checksum_update(received, goes, comes);
+	return checksum ? checksum : 0xFFFF;
+}
+
 // Drops ChannelData that no live channel takes, by the right reason.
 void relay_no_channel(struct pass *pass, unsigned at);
 

@@ -41,16 +41,9 @@ static uint32_t outgoing_checksum(struct worker *worker, const uint8_t *frame,
 	const struct headers *h, const struct send_parts *parts, const struct datagram *d)
 {
 	uint16_t received;
-	switch (datagram_checksum_kind(frame, h, &received)) {
-	case DATAGRAM_PARTIAL:
-		worker->stats.event[EVENT_checksum_completed]++;
-		return DATAGRAM_COMPUTE;
-	case DATAGRAM_ABSENT:
-		return d->family == NET_IPV6 ? DATAGRAM_COMPUTE : 0;
-	case DATAGRAM_WHOLE:
-		break;
-	}
-	worker->stats.event[EVENT_checksum_incremental]++;
+	uint32_t instead;
+	if (!relay_checksum_whole(worker, frame, h, d->family, &received, &instead))
+		return instead;
 	const uint8_t *payload = frame + h->payload_offset;
 	unsigned before = (unsigned)(parts->data - payload);
 	unsigned end = before + parts->length;
@@ -65,8 +58,7 @@ static uint32_t outgoing_checksum(struct worker *worker, const uint8_t *frame,
 	uint64_t comes = datagram_pseudo_sum(d->source, d->destination, d->family, udp_length) +
 			 datagram_be16(d->source_port) + datagram_be16(d->destination_port) +
 			 datagram_be16(udp_length);
-	uint16_t checksum = checksum_update(received, goes, comes);
-	return checksum ? checksum : 0xFFFF;
+	return relay_checksum_update(received, goes, comes);
 }
 
 static void forward(struct pass *pass, unsigned at, struct allocation *a, uint32_t slot)
