@@ -248,14 +248,15 @@ void stage_by_handle(struct pass *pass)
 {
 	struct worker *worker = pass->burst.worker;
 	const struct pass_list *list = &pass->native[PASS_BY_HANDLE];
+	const unsigned count = list->count;
 	struct relay_tally tally = {0};
 	uint64_t words[BURST_MAX];
 	// A datagram shorter than its header has something else there, inside of its buffer.
-	for (unsigned i = 0; i < list->count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		words[i] = header_word(pass, list->at[i]);
 		handles_prefetch(worker->handles, (uint32_t)words[i]);
 	}
-	for (unsigned i = 0; i < list->count; i++)
+	for (unsigned i = 0; i < count; i++)
 		forward(pass, list->at[i], words[i], &tally);
 	relay_count(worker, &tally, EVENT_by_handle_packets, EVENT_by_handle_bytes);
 }
