@@ -29,7 +29,7 @@ COOKIE = range(12, 24)
 
 def windows(raw):
     """The places of all four bytes in a row that are the client's own."""
-    return {raw[at:at + 4]: at for at in range(len(raw) - 3) if not any(first <= at and at + 4 <= last for first, last in SAME)}
+    return {raw[at:at + 4]: at for at in range(len(raw) - 3) if not any(first < at + 4 and at < last for first, last in SAME)}
 
 
 def shared(one, other):
