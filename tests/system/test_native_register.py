@@ -5,11 +5,13 @@ afterwards. Clients and relay were written apart, from lib/wire/README.md.
 
     devices of several owners == SOLICIT, REGISTER ==> relay <== data by address == anybody with a cookie
 """
+# light
 # sanitizers
 # light
 import os
 import pathlib
 import re
+import time
 
 import lab
 import native
@@ -126,6 +128,7 @@ def _():
 @check("register: the epoch before, this one and the next; no others")
 def _():
     one, sender = device(), device("peer")
+    lab.wait_for(lambda: time.time() % 3600 < 3590, 15, "the turn of an epoch that is about to end")
     now = one.solicit().epoch
     for epoch in now - 1, now, now + 1:
         expect(f"epoch {epoch - now}", kind_of(one.register(epoch=epoch)), "REGISTERED")
