@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # Two people on two hosts, who know each other's contact string and one relay, send each other lines
 # and files with relaycall. What arrives is what was sent; what goes wrong is said, with its exit code.
 #

@@ -5,6 +5,7 @@
     client: blinded request --> relayctl token issue --> answer --> tokens
     aioice, turnutils_uclient and a client of our own, each with a token ==> relay --> peer
 """
+# light
 # sanitizers
 import asyncio
 import json

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# light
 # The store of tokens on disks and with modes that are not as they should be: the control plane says what is wrong
 # and what to do. A tmpfs of 192 KiB in a mount namespace of its own is the disk.
 #
