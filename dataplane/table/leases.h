@@ -139,23 +139,15 @@ struct lease_view {
 	uint32_t index, sequence; // leases_hop_set's
 };
 
-// The addresses of a burst, and where they were seen.
+// Where an address was seen.
 struct lease_place {
 	uint64_t hash;
 	uint32_t word; // a word with its tag, or LEASES_NONE
 };
-struct leases_wanted {
-	unsigned count;
-	const uint8_t *addresses[BURST_MAX]; // NATIVE_ADDRESS_SIZE bytes each
-	struct lease_place places[BURST_MAX];
-};
 
-// Fills the places: hash and bucket of all, then the words and both lines of all, so that their
-// cache misses overlap. Any worker.
-void leases_prefetch(const struct leases *leases, struct leases_wanted *wanted);
-
-// The two steps of it for one, for who has other work to do between them: the more is done, the
-// less is waited for.
+// Both steps of finding it, for who has other work to do between them: the more is done, the less
+// is waited for. The bucket is asked for, then the word's entry (in the second bucket, where it is
+// not in the first). Any worker.
 static inline void leases_prefetch_bucket(const struct leases *leases,
 	const uint8_t address[static NATIVE_ADDRESS_SIZE], struct lease_place *place)
 {
@@ -203,7 +195,7 @@ static inline bool leases_prefetch_entry(
 }
 
 // The devices of an address whose time has not passed, 0 to NATIVE_DEVICES_MAX; -EAGAIN: gave up.
-// place: of leases_prefetch in the same burst. Any thread.
+// place: in the same burst. Any thread.
 int leases_devices(const struct leases *leases, const uint8_t address[static NATIVE_ADDRESS_SIZE],
 	const struct lease_place *place, uint32_t tick,
 	struct lease_view out[static NATIVE_DEVICES_MAX]);

@@ -6,29 +6,6 @@
 
 #include <errno.h>
 
-void leases_prefetch(const struct leases *leases, struct leases_wanted *wanted)
-{
-	uint8_t elsewhere[BURST_MAX] = {0};
-	unsigned elsewhere_count = 0;
-	for (unsigned i = 0; i < wanted->count; i++)
-		leases_prefetch_bucket(leases, wanted->addresses[i], &wanted->places[i]);
-	for (unsigned i = 0; i < wanted->count; i++) {
-		struct lease_place *place = &wanted->places[i];
-		if (__builtin_expect(!leases_prefetch_entry(
-					     leases, leases_bucket(leases, place->hash, 0), place),
-			    0)) {
-			__builtin_prefetch(leases_bucket(leases, place->hash, 1));
-			elsewhere[elsewhere_count++] = (uint8_t)i;
-		}
-	}
-	for (unsigned i = 0; i < elsewhere_count; i++) {
-		struct lease_place *place = &wanted->places[elsewhere[i]];
-		leases_prefetch_entry(leases, leases_bucket(leases, place->hash, 1), place);
-	}
-}
-
-// ---- one address ----
-
 enum entry_is { ENTRY_OF_ADDRESS, ENTRY_OF_ANOTHER, ENTRY_BUSY };
 
 static inline enum entry_is entry_read(const struct leases *leases, uint32_t index,

@@ -1,93 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Leases: every rule of struct api_lease, what a reader may see while main writes, that a table can
-// be filled, drained and filled again without losing an entry, and that nothing stays.
-#include "dataplane/table/leases.h"
+// Leases: every rule of struct api_lease, that a table can be filled, drained and filled again
+// without losing an entry, and that nothing stays. Readers beside the writer: test_leases_race.c.
 #include "dataplane/table/next_hops.h"
-#include "tests/unit/dpdk_env.h"
-#include "tests/unit/single_step.h"
-
-#include <rte_cycles.h>
-#include <sodium.h>
-
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-static const struct node_addresses ours = {
-	.listen = {{.bytes = {192, 0, 2, 1}, .family = NET_IPV4},
-		{.bytes = {0x20, 1, 0xd, 0xb8, [15] = 1}, .family = NET_IPV6}},
-	.listen_count = 2,
-	.port = 3478,
-	.alternate_port = 3479,
-};
-
-static uint64_t now; // TSC
-
-static uint64_t seconds(unsigned n)
-{
-	return n * rte_get_tsc_hz();
-}
-
-// The lease of a numbered device of a numbered address, at a numbered client.
-static struct api_lease lease_of(
-	unsigned address, unsigned device, unsigned client, unsigned issued)
-{
-	struct api_lease lease = {.lifetime_ms = 600 * 1000, .issued = issued};
-	lease.address[0] = 0xAD;
-	memcpy(lease.address + 13, &address, sizeof(address)); // at no even place
-	lease.device[0] = 0xDE;
-	memcpy(lease.device + 3, &device, sizeof(device));
-	bool v6 = client & 1;
-	lease.client.address.family = v6 ? NET_IPV6 : NET_IPV4;
-	lease.client.address.bytes[0] = v6 ? 0x20 : 198;
-	memcpy(lease.client.address.bytes + (v6 ? 12 : 1), &client, v6 ? 4 : 3);
-	lease.client.port = (uint16_t)(client % 60000 + 1);
-	lease.server.address = ours.listen[v6];
-	lease.server.port = ours.port;
-	return lease;
-}
-
-static int set(struct leases *leases, struct api_lease lease)
-{
-	return leases_set(leases, &ours, &lease, false, now);
-}
-
-static int withdraw(struct leases *leases, struct api_lease lease)
-{
-	return leases_remove(leases, &lease, now);
-}
-
-static int found(const struct leases *leases, unsigned address, struct lease_view *out)
-{
-	struct api_lease lease = lease_of(address, 0, 0, 0);
-	return leases_look_up(leases, lease.address, ticks_of(now), out);
-}
-
-static bool is_at(const struct lease_view *view, const struct api_lease *lease)
-{
-	struct client_key key;
-	client_key_set(&key, lease->client.address.bytes, lease->client.address.family,
-		lease->client.port, 0, lease->client.address.family == NET_IPV6);
-	return lease_is_at(view, &key) && memcmp(view->device, lease->device, 8) == 0;
-}
-
-static struct leases *leases_for_test(uint32_t capacity)
-{
-	struct leases *leases = leases_create(capacity, -1);
-	assert_non_null(leases);
-	leases_rate_set(leases, 1000000000);
-	now = seconds(1000);
-	return leases;
-}
-
-// Until nothing is due any more.
-static unsigned expire_all(struct leases *leases)
-{
-	return leases_expire(leases, now, leases->capacity);
-}
+#include "tests/unit/leases_open.h"
 
 static void assert_empty(struct leases *leases)
 {
@@ -375,18 +290,17 @@ static void test_burst(void **state)
 		assert_int_equal(set(leases, lease_of(i, i % 3, 2 * i, 100)), 0);
 	for (unsigned base = 0; base < ADDRESSES; base += BURST_MAX) {
 		struct api_lease asked[BURST_MAX];
-		struct leases_wanted wanted = {.count = BURST_MAX};
+		struct lease_place places[BURST_MAX];
 		for (unsigned i = 0; i < BURST_MAX; i++) {
 			unsigned address = i % 8 == 7 ? base : base + i;
 			asked[i] = lease_of(address, address % 3, 2 * address, 100);
-			wanted.addresses[i] = asked[i].address;
+			places[i] = place_of(leases, asked[i].address);
 		}
-		leases_prefetch(leases, &wanted);
 		for (unsigned i = 0; i < BURST_MAX; i++) {
 			struct lease_view view[NATIVE_DEVICES_MAX];
 			unsigned address = i % 8 == 7 ? base : base + i;
 			int count = leases_devices(
-				leases, asked[i].address, &wanted.places[i], ticks_of(now), view);
+				leases, asked[i].address, &places[i], ticks_of(now), view);
 			assert_int_equal(count, address < ADDRESSES);
 			if (count == 1)
 				assert_true(is_at(&view[0], &asked[i]));
@@ -533,228 +447,6 @@ static void test_wiped(void **state)
 	leases_free(leases);
 }
 
-// ---- a reader overtaken by the writer ----
-
-#ifdef SINGLE_STEP
-// Three devices of an address, 0 to 2 in the chain's order from its end; 0 always stays. What main
-// does while a look-up is under way, at each of its instructions:
-static struct leases *overtaken;
-static struct lease_view overtaken_view[NATIVE_DEVICES_MAX];
-static int overtaken_count;
-static unsigned overtaken_issued;
-
-static struct api_lease overtaken_asked;
-static struct lease_place overtaken_place;
-
-static void overtaken_look_up(void)
-{
-	overtaken_count = leases_devices(overtaken, overtaken_asked.address, &overtaken_place,
-		ticks_of(now), overtaken_view);
-}
-
-static void overtaken_search(void)
-{
-	overtaken_count =
-		leases_look_up(overtaken, overtaken_asked.address, ticks_of(now), overtaken_view);
-}
-
-static void withdraw_head(void)
-{
-	withdraw(overtaken, lease_of(1, 2, 12, ++overtaken_issued));
-}
-
-static void withdraw_middle(void)
-{
-	withdraw(overtaken, lease_of(1, 1, 11, ++overtaken_issued));
-}
-
-static void move_end(void)
-{
-	overtaken_issued++;
-	set(overtaken, lease_of(1, 0, overtaken_issued, overtaken_issued));
-}
-
-static void add_head(void)
-{
-	set(overtaken, lease_of(1, 3, 13, ++overtaken_issued));
-}
-
-static void head_back(void)
-{
-	set(overtaken, lease_of(1, 2, 12, ++overtaken_issued));
-}
-
-static void head_again(void)
-{
-	withdraw_head();
-	head_back();
-}
-
-static void middle_to_head(void)
-{
-	withdraw_middle();
-	set(overtaken, lease_of(1, 1, 11, ++overtaken_issued));
-}
-
-// All entries but the last one change hands.
-static void others_take_over(void)
-{
-	uint64_t before = now;
-	withdraw_head();
-	withdraw_middle();
-	now += seconds(LEASES_TOMBSTONE_S + 1);
-	expire_all(overtaken);
-	now = before;
-	set(overtaken, lease_of(7, 2, 12, ++overtaken_issued));
-	set(overtaken, lease_of(8, 1, 11, ++overtaken_issued));
-}
-
-static void overtaken_set_up(void)
-{
-	overtaken_issued = 100;
-	overtaken = leases_for_test(8);
-	for (unsigned d = 0; d < 3; d++)
-		assert_int_equal(set(overtaken, lease_of(1, d, 10 + d, 100)), 0);
-	overtaken_asked = lease_of(1, 0, 0, 0);
-	struct leases_wanted wanted = {.count = 1, .addresses = {overtaken_asked.address}};
-	leases_prefetch(overtaken, &wanted);
-	overtaken_place = wanted.places[0];
-}
-
-// One state or the other of each device, nothing twice, and the steady one is there.
-static void overtaken_check(void)
-{
-	unsigned seen = 0;
-	assert_in_range(overtaken_count, 1, 4);
-	for (int v = 0; v < overtaken_count; v++) {
-		const struct lease_view *view = &overtaken_view[v];
-		unsigned device;
-		memcpy(&device, view->device + 3, sizeof(device));
-		unsigned client = device == 0 && view->issued != 100 ? view->issued : 10 + device;
-		struct api_lease want = lease_of(1, device, client, 0);
-		assert_true(is_at(view, &want));
-		assert_false(seen & 1u << device);
-		seen |= 1u << device;
-	}
-	assert_true(seen & 1);
-}
-
-static void overtaken_by(void (*look_up)(void), const struct step_change *changes, unsigned count)
-{
-	overtaken_set_up();
-	step_through(look_up, changes, count);
-	overtaken_check();
-	leases_free(overtaken);
-}
-
-static void test_overtaken_anywhere(void **state)
-{
-	(void)state;
-	void (*const makes[])(void) = {withdraw_head, withdraw_middle, move_end, add_head,
-		head_again, middle_to_head, others_take_over};
-	enum { MAKES = sizeof(makes) / sizeof(makes[0]), PAIRS = 400 };
-	overtaken_set_up();
-	const unsigned steps = step_through(overtaken_look_up, NULL, 0);
-	leases_free(overtaken);
-	// A trap takes long, so each place has two of the changes.
-	for (unsigned at = 1; at <= steps; at++)
-		for (unsigned m = 0; m < 2; m++) {
-			const struct step_change change = {at, makes[(2 * at + m) % MAKES]};
-			overtaken_by(overtaken_look_up, &change, 1);
-		}
-	// Twice in one look-up, and back: what looks as before need not be what it was.
-	for (unsigned i = 0; i < PAIRS; i++) {
-		unsigned first = 1 + randombytes_uniform(steps / 2);
-		const struct step_change changes[] = {{first, withdraw_head},
-			{first + 1 + randombytes_uniform(steps / 2), head_back}};
-		overtaken_by(overtaken_search, changes, 2);
-	}
-	print_message(
-		"a look-up of %u instructions, overtaken %u times\n", steps, 2 * steps + PAIRS);
-}
-#endif
-
-// ---- a reader beside the writer ----
-//
-// Everything of a view is a function of one number that the writer chooses: a torn view breaks it.
-// Each address always has at least the device 0, so that a reader who misses it is wrong.
-
-enum { RACE_ADDRESSES = 4 };
-static _Atomic bool race_stop;
-static struct leases *race_leases;
-static _Atomic uint64_t race_views, race_given_up;
-
-static void *race_read(void *unused)
-{
-	(void)unused;
-	uint32_t tick = ticks_of(now);
-	for (unsigned i = 0; !race_stop; i++) {
-		struct lease_view view[NATIVE_DEVICES_MAX];
-		struct api_lease asked = lease_of(i % RACE_ADDRESSES, 0, 0, 0);
-		int count = leases_look_up(race_leases, asked.address, tick, view);
-		if (count == -EAGAIN) {
-			race_given_up++;
-			continue;
-		}
-		bool steady = false;
-		for (int v = 0; v < count; v++) {
-			unsigned device;
-			memcpy(&device, view[v].device + 3, sizeof(device));
-			struct api_lease want = lease_of(
-				i % RACE_ADDRESSES, device, view[v].issued, view[v].issued);
-			if (!is_at(&view[v], &want) || device >= NATIVE_DEVICES_MAX)
-				abort();
-			steady |= device == 0;
-			leases_hop_set(race_leases, &view[v], (uint16_t)i, i);
-		}
-		if (!steady)
-			abort();
-		race_views++;
-	}
-	return NULL;
-}
-
-static void test_reader_beside_writer(void **state)
-{
-	(void)state;
-	enum { STEPS = 100000 };
-	struct leases *leases = race_leases = leases_for_test(256);
-	pthread_t reader;
-	unsigned issued = 1;
-	for (unsigned a = 0; a < RACE_ADDRESSES; a++)
-		assert_int_equal(set(leases, lease_of(a, 0, issued, issued)), 0);
-	race_stop = false;
-	assert_int_equal(pthread_create(&reader, NULL, race_read, NULL), 0);
-	// Until the reader has really been beside us, however the machine shares its cores.
-	for (unsigned step = 0; step < STEPS || race_views < 1000; step++) {
-		unsigned a = randombytes_uniform(RACE_ADDRESSES), d = randombytes_uniform(8);
-		issued++;
-		if (d != 0 && step % 2)
-			assert_int_equal(withdraw(leases, lease_of(a, d, issued, issued)), 0);
-		else
-			assert_int_equal(set(leases, lease_of(a, d, issued, issued)), 0);
-		// Other addresses come and go in the entries that were left, and their tombstones
-		// make way by time, which the reader does not see.
-		if (step % 8 == 0) {
-			assert_int_equal(
-				set(leases, lease_of(1000 + step % 16, 5, issued, issued)), 0);
-			assert_int_equal(
-				withdraw(leases, lease_of(1000 + step % 16, 5, issued, issued)), 0);
-		}
-		if (step % 64 == 0) {
-			uint64_t before = now;
-			now += seconds(LEASES_TOMBSTONE_S + 1);
-			expire_all(leases);
-			now = before;
-		}
-	}
-	race_stop = true;
-	pthread_join(reader, NULL);
-	print_message("%llu look-ups beside %u changes, %llu given up\n",
-		(unsigned long long)race_views, issued, (unsigned long long)race_given_up);
-	leases_free(leases);
-}
-
 static void test_memory(void **state)
 {
 	(void)state;
@@ -772,13 +464,6 @@ static void test_memory(void **state)
 	leases_free(leases);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	dpdk_env_start();
-	return sodium_init() < 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -793,10 +478,6 @@ int main(void)
 		cmocka_unit_test(test_fill_drain_refill),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_wiped),
-#ifdef SINGLE_STEP
-		cmocka_unit_test(test_overtaken_anywhere),
-#endif
-		cmocka_unit_test(test_reader_beside_writer),
 		cmocka_unit_test(test_memory),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
