@@ -422,8 +422,9 @@ static_assert(sizeof(struct api_gauges) == 120, "wire");
 // older one, than of the last change of this device; -EMLINK the address has 8 other devices;
 // -ENOSPC full; -EAGAIN above the rate of new leases; -EINVAL server address not ours, client at
 // one of our own; -ESHUTDOWN draining (renewals and moves go on). An equal one on the same
-// transport address changes nothing and is 0. REMOVE: 0, also when there is none; -ESTALE as above.
-// After it no cookie up to `issued` makes the lease again.
+// transport address changes nothing and is 0. REMOVE: 0, also when there is none; an equal one
+// removes as well; -ESTALE as above. After it no cookie up to `issued` makes the lease again; where
+// there is nothing that this could be remembered in, -ENOSPC and -EAGAIN as above.
 struct api_lease {
 	uint8_t address[32];
 	uint8_t device[8];

@@ -126,7 +126,7 @@ static void assert_delta(const struct handle_fields *f, struct native_handle han
 }
 
 // What a line must be for a pair of these two clients.
-static bool line_is(const struct handle_fields *f, unsigned client, unsigned peer)
+static inline bool line_is(const struct handle_fields *f, unsigned client, unsigned peer)
 {
 	struct net_endpoint c = client_of(client), p = client_of(peer);
 	return memcmp(f->client, c.address.bytes, 16) == 0 && f->client_port == c.port &&

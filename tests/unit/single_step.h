@@ -2,15 +2,17 @@
 // What another lcore may do between any two instructions of ours: a function is run with the
 // processor's trap flag set, and where the test says, a change is made from the trap's handler. So
 // every place where a reader without locks can be overtaken is tried, by rule instead of luck.
-// x86-64 only. Include once per program.
+// x86-64 only, and not under ASan, which makes ten instructions of one. Include once per program.
 #pragma once
+
+#include "dataplane/table/memory.h"
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <ucontext.h>
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(TABLE_MEMORY_MALLOC) // ASan
 #define SINGLE_STEP 1
 
 enum { STEP_FLAG = 0x100 };
