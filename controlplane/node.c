@@ -2,6 +2,7 @@
 // The wiring of node.h.
 #include "controlplane/node.h"
 
+#include "controlplane/node_routes.h"
 #include "controlplane/status.h"
 #include "controlplane/token_verbs.h"
 #include "controlplane/turn_tokens.h"
@@ -48,7 +49,7 @@ static void core_send(void *context, const struct api_packet_send *send, const u
 
 // ---- snapshot ----
 
-static void serving_maybe(struct node *node)
+void node_serving_maybe(struct node *node)
 {
 	if (node->snapshot_done && node->routing_done)
 		node->news(node, NODE_SERVING);
@@ -77,7 +78,7 @@ static void snapshot_answered(void *context, const struct dataplane_answer *answ
 		node->snapshot_done = true;
 		turn_core_snapshot_end(node->core, now_ms());
 		if (first)
-			serving_maybe(node);
+			node_serving_maybe(node);
 	}
 }
 
@@ -94,79 +95,6 @@ static void snapshot_take(struct node *node)
 	node->snapshot_running = dataplane_link_request(node->link, API_SNAPSHOT, NULL, 0,
 					 snapshot_answered, node) != 0;
 	if (!node->snapshot_running)
-		dataplane_link_restart(node->link);
-}
-
-// ---- routing ----
-
-static void routing_answered(void *context, const struct dataplane_answer *answer)
-{
-	struct node *node = context;
-	if (answer->result < 0 && answer->result != -ENOTCONN && answer->result != -ENOENT)
-		node->routing_refused++;
-}
-
-static bool routing_emit(void *context, enum api_type type, const void *payload, uint32_t size)
-{
-	struct node *node = context;
-	return dataplane_link_request_bulk(
-		       node->link, type, payload, size, routing_answered, node) != 0;
-}
-
-static void synced_answered(void *context, const struct dataplane_answer *answer)
-{
-	struct node *node = context;
-	if (answer->result == -ENOTCONN)
-		return;
-	node->routing_done = true;
-	serving_maybe(node);
-}
-
-static void routing_synced(void *context)
-{
-	struct node *node = context;
-	// Not bulk: this one has to get through, and follows all that was emitted.
-	if (!dataplane_link_request(node->link, API_ROUTING_SYNCED, NULL, 0, synced_answered, node))
-		dataplane_link_restart(node->link);
-}
-
-static void routing_addresses(void *context, const struct net_address *addresses, size_t count)
-{
-	struct node *node = context;
-	turn_core_local_addresses(node->core, addresses, count);
-	node->addresses_known = true;
-	for (unsigned i = 0; i < node->config->address.listen_count; i++) {
-		bool found = false;
-		for (size_t j = 0; j < count && !found; j++)
-			found = net_address_equal(&node->config->address.listen[i], &addresses[j]);
-		node->listen_missing[i] = !found;
-	}
-}
-
-static void ports_answered(void *context, const struct dataplane_answer *answer)
-{
-	struct node *node = context;
-	if (!answer->last) {
-		const struct api_port *port = (const struct api_port *)answer->payload;
-		if (node->port_count < CONFIG_PORTS_MAX && port->kernel_interface[0]) {
-			char *name = node->ports[node->port_count++];
-			memcpy(name, port->kernel_interface, ROUTES_NAME_SIZE);
-			name[ROUTES_NAME_SIZE - 1] = '\0';
-		}
-		return;
-	}
-	if (answer->result == -ENOTCONN)
-		return;
-	if (answer->result < 0)
-		dataplane_link_restart(node->link);
-	else
-		routes_attach(node->routes, node->ports, node->port_count);
-}
-
-static void ports_ask(struct node *node)
-{
-	node->port_count = 0;
-	if (!dataplane_link_request(node->link, API_PORTS, NULL, 0, ports_answered, node))
 		dataplane_link_restart(node->link);
 }
 
@@ -211,7 +139,7 @@ static void link_is_up(void *context, const struct api_hello_answer *hello)
 	if (dataplane_link_up(node->link))
 		steering_ask(node);
 	if (dataplane_link_up(node->link))
-		ports_ask(node);
+		node_ports_ask(node);
 	if (dataplane_link_up(node->link))
 		guard_connected(node, restarted);
 	if (dataplane_link_up(node->link))
@@ -288,17 +216,6 @@ static int open_tokens(struct node *node)
 	return token_verbs_open(node, node->start_error);
 }
 
-static int open_routes(struct node *node)
-{
-	const struct routes_owner owner = {
-		.context = node,
-		.emit = routing_emit,
-		.synced = routing_synced,
-		.addresses = routing_addresses,
-	};
-	return routes_open(node->loop, &owner, &node->routes);
-}
-
 static int open_link(struct node *node)
 {
 	const struct dataplane_link_events events = {
@@ -334,7 +251,7 @@ int node_start(struct node *node, uv_loop_t *loop, const char **what)
 		{open_tokens, "the store of tokens"},
 		{open_core, "the TURN core"},
 		{native_open, "the registration core"},
-		{open_routes, "the kernel's routing (netlink)"},
+		{node_routes_open, "the kernel's routing (netlink)"},
 		{open_admin, "control.sock"},
 		{open_link, "the link to the dataplane"},
 	};
