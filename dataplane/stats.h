@@ -31,7 +31,7 @@
 	X(binding_replies) X(binding_errors) X(icmp_relayed) X(neighbour_held) X(laundered_buffers) X(keepalive) \
 	X(by_handle_packets) X(by_handle_bytes) X(by_address_packets) X(by_address_bytes) X(by_address_copies) \
 	X(native_challenges) X(native_unsupported) X(native_refused) X(native_punts) X(native_keepalives) \
-	X(path_challenges) X(paths_moved) X(handles_closed)
+	X(path_challenges) X(paths_moved) X(handles_closed) X(closed_again)
 // clang-format on
 
 #define STATS_ENUM_STAGE(name) STAGE_##name,

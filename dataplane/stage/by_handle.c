@@ -90,14 +90,20 @@ static __attribute__((noinline)) void refuse(
 	struct pass *pass, unsigned at, uint64_t word, enum handle_verdict verdict)
 {
 	const struct native_handle handle = {(uint16_t)(word >> 32), (uint32_t)word};
-	if (verdict == HANDLE_BUSY)
+	switch (verdict) {
+	case HANDLE_ELSEWHERE:
+		if (pass->burst.headers[at].payload_length < NATIVE_PATH_CHALLENGE_SIZE)
+			pass_drop(pass, at, DROP_handle_source);
+		else
+			native_answer_path_challenge(pass, at, &handle, NULL);
+		return;
+	case HANDLE_BUSY:
 		pass_drop(pass, at, DROP_handle_busy);
-	else if (verdict == HANDLE_NONE)
-		pass_drop(pass, at, DROP_handle_unknown);
-	else if (pass->burst.headers[at].payload_length < NATIVE_PATH_CHALLENGE_SIZE)
-		pass_drop(pass, at, DROP_handle_source);
-	else
-		native_answer_path_challenge(pass, at, &handle, NULL);
+		return;
+	default:
+		if (!native_answer_closed(pass, at, handle))
+			pass_drop(pass, at, DROP_handle_unknown);
+	}
 }
 
 // Whatever is not usual: everything is asked once more, with patience for a line that is being

@@ -66,7 +66,9 @@ void control_close(struct pass *pass, unsigned at, const uint8_t *message, size_
 		return;
 	}
 	if (!proven(worker, &close, pass->tick)) {
-		pass_drop(pass, at, DROP_handle_proof);
+		// Its answer was lost, or the other side was quicker.
+		if (!native_answer_closed(pass, at, close.handle))
+			pass_drop(pass, at, DROP_handle_proof);
 		return;
 	}
 	switch (handles_close(worker->handles, close.handle, pass->tick, &ended)) {

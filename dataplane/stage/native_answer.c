@@ -4,6 +4,7 @@
 
 #include "dataplane/stage/answer.h"
 #include "dataplane/stage/guard.h"
+#include "dataplane/table/handles.h"
 
 bool native_answer(struct pass *pass, unsigned at, const uint8_t *message, size_t size,
 	enum native_sender sender)
@@ -61,6 +62,22 @@ void native_answer_path_challenge(struct pass *pass, unsigned at,
 	size_t size = native_path_challenge_build(message, sizeof(message), &challenge);
 	if (native_answer(pass, at, message, size, NATIVE_STRANGER))
 		worker->stats.event[EVENT_path_challenges]++;
+}
+
+bool native_answer_closed(struct pass *pass, unsigned at, struct native_handle handle)
+{
+	static const uint8_t transaction[NATIVE_TRANSACTION_SIZE];
+	struct worker *worker = pass->burst.worker;
+	uint8_t proof[NATIVE_PROOF_SIZE], message[NATIVE_ANSWER_MAX];
+	struct native_closed closed = {
+		.transaction = transaction, .handle = handle, .proof = proof};
+	if (pass->burst.headers[at].payload_length < NATIVE_CLOSED_SIZE ||
+		!handles_closed(worker->handles, handle, pass->tick, proof, &closed.reason))
+		return false;
+	size_t size = native_closed_build(message, sizeof(message), &closed);
+	if (native_answer(pass, at, message, size, NATIVE_STRANGER))
+		worker->stats.event[EVENT_closed_again]++;
+	return true;
 }
 
 // Rounded up: a live handle has something left.

@@ -27,6 +27,11 @@ enum { NATIVE_PATH_CHALLENGE_SIZE = 32 };
 void native_answer_path_challenge(struct pass *pass, unsigned at,
 	const struct native_handle *handle, const uint8_t *transaction);
 
+// CLOSED once more, to data of NATIVE_CLOSED_SIZE or more, or to CLOSE. False: the handle is not of
+// a pair that was closed lately, and the packet is still the caller's.
+enum { NATIVE_CLOSED_SIZE = 40 };
+bool native_answer_closed(struct pass *pass, unsigned at, struct native_handle handle);
+
 // ALIVE, to who is proven. left: ticks of the handle, 0: there is none.
 void native_answer_alive(struct pass *pass, unsigned at, const uint8_t *transaction, uint32_t left);
 

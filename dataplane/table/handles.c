@@ -176,9 +176,13 @@ static void pair_free(struct handles *handles, uint32_t index)
 		prefix_shares_give(&m->shares, pair->place[side]);
 		pair->place[side] = 0;
 	}
+	take_both(handles, index);
+	table_memory_wipe(pair->proof, sizeof(pair->proof));
+	memset(pair->reason, 0, sizeof(pair->reason));
 	pair->mark = 0;
 	pair->due = 0;
 	pair->state = HANDLE_FREE;
+	give_both(handles, index);
 	m->free_pairs[m->free_count++] = index;
 }
 
@@ -253,7 +257,7 @@ static bool pair_end(
 		   (any || ticks_passed(lines[0].fields.deadline, tick) ||
 			   ticks_passed(lines[1].fields.deadline, tick));
 	if (end)
-		handle_end(handles, 2 * index, tick, out);
+		handle_end(handles, 2 * index, any ? HANDLE_DRAINED : HANDLE_SILENT, tick, out);
 	give_both(handles, index);
 	return end;
 }

@@ -9,7 +9,9 @@
 // not need (path keys, who may move it) lies in an array of its own, a line per pair.
 //
 // Lives. A pair is free, live or closed. Closed, nothing is left of it but a keyed hash of its open
-// id, for HANDLES_CLOSED_S, so that the open id makes no second pair; after that it is free again.
+// id, so that the open id makes no second pair, and for each side why it ended and the proof of
+// that, so that who has not heard it can be told again; no key and no address. After
+// HANDLES_CLOSED_S it is free again.
 // Its generation, never 0, changes with each use and begins at random; it comes back to an index
 // after 65,535 uses, 22 days at the least. A line that is not live has generation 0, which no
 // packet may carry. Each side has a deadline of its own, which its keepalives put off; when one has
@@ -139,6 +141,11 @@ static inline __attribute__((always_inline)) enum handle_verdict handle_verdict(
 enum handle_verdict handles_read(const struct handles *handles, struct native_handle handle,
 	const struct client_key *source, uint32_t tick, struct handle_fields *out,
 	uint32_t *sequence);
+
+// Of a pair that was closed less than HANDLES_CLOSED_S ago: why, and the proof of a CLOSED whose
+// transaction is zeros, made when its keys were wiped. False: not one.
+bool handles_closed(const struct handles *handles, struct native_handle handle, uint32_t tick,
+	uint8_t proof[static NATIVE_PROOF_SIZE], uint8_t *reason);
 
 // ---- writing; any worker. handle: as its client calls it. ----
 

@@ -49,7 +49,35 @@ void handle_bind(struct handles *handles, const struct node_addresses *addresses
 	peer->delta = delta_of(addresses, peer, index ^ 1);
 }
 
-void handle_end(struct handles *handles, uint32_t index, uint32_t tick, struct handles_ended *out)
+static uint8_t reason_of(enum handle_cause cause, unsigned side, bool silent)
+{
+	switch (cause) {
+	case HANDLE_SILENT:
+		return silent ? NATIVE_CLOSED_YOU_SILENT : NATIVE_CLOSED_PEER_SILENT;
+	case HANDLE_DRAINED:
+		return NATIVE_CLOSED_DRAINING;
+	default:
+		return side == cause ? NATIVE_CLOSED_BY_YOU : NATIVE_CLOSED_BY_PEER;
+	}
+}
+
+// What is left of a side's key: the proof that it is closed, for who has not heard it.
+static void key_to_proof(struct handle_pair *pair, uint32_t even, unsigned side)
+{
+	static const uint8_t transaction[NATIVE_TRANSACTION_SIZE];
+	const struct native_closed closed = {
+		.transaction = transaction,
+		.handle = {pair->generation, even + side},
+		.reason = pair->reason[side],
+	};
+	uint8_t proof[NATIVE_PROOF_SIZE];
+	native_closed_proof(proof, pair->key[side], &closed);
+	table_memory_wipe(pair->key[side], sizeof(pair->key[side]));
+	memcpy(pair->proof[side], proof, sizeof(proof));
+}
+
+void handle_end(struct handles *handles, uint32_t index, enum handle_cause cause, uint32_t tick,
+	struct handles_ended *out)
 {
 	struct handle_pair *pair = handle_pair_of(handles, index);
 	uint32_t even = index & ~1u;
@@ -63,8 +91,9 @@ void handle_end(struct handles *handles, uint32_t index, uint32_t tick, struct h
 		out->end[side].family = f->flags & HANDLE_CLIENT_IPV6 ? NET_IPV6 : NET_IPV4;
 		out->end[side].silent = ticks_passed(f->deadline, tick);
 		table_memory_wipe(f, sizeof(*f));
+		pair->reason[side] = reason_of(cause, side, out->end[side].silent);
+		key_to_proof(pair, even, side);
 	}
-	table_memory_wipe(pair->key, sizeof(pair->key));
 	memset(pair->moved, 0, sizeof(pair->moved));
 	memset(pair->has_moved, 0, sizeof(pair->has_moved));
 	pair->due = tick + (uint32_t)(handles->hz * HANDLES_CLOSED_S >> TICKS_SHIFT) + 1;
@@ -128,6 +157,33 @@ bool handles_path_key(const struct handles *handles, struct native_handle handle
 		if (before == after && !(before & 1) && alive(&fields, handle.generation, tick))
 			return true;
 		table_memory_wipe(key, NATIVE_PATH_KEY_SIZE);
+		if (before == after && !(before & 1))
+			return false;
+		rte_pause();
+	}
+	return false;
+}
+
+bool handles_closed(const struct handles *handles, struct native_handle handle, uint32_t tick,
+	uint8_t proof[static NATIVE_PROOF_SIZE], uint8_t *reason)
+{
+	if (handle.index >= handles->count || handle.generation == 0)
+		return false;
+	const struct handle *line = &handles->lines[handle.index];
+	const struct handle_pair *pair = handle_pair_of(handles, handle.index);
+	for (unsigned i = 0; i < HANDLES_TRIES; i++) {
+		uint32_t before = atomic_load_explicit(&line->sequence, memory_order_acquire);
+		bool closed = pair->state == HANDLE_CLOSED &&
+			      pair->generation == handle.generation &&
+			      !ticks_passed(pair->due, tick);
+		memcpy(proof, pair->proof[handle.index & 1], NATIVE_PROOF_SIZE);
+		*reason = pair->reason[handle.index & 1];
+		atomic_thread_fence(memory_order_acquire);
+		uint32_t after = atomic_load_explicit(&line->sequence, memory_order_relaxed);
+		if (before == after && !(before & 1) && closed)
+			return true;
+		// It may have been a key.
+		table_memory_wipe(proof, NATIVE_PROOF_SIZE);
 		if (before == after && !(before & 1))
 			return false;
 		rte_pause();
@@ -212,7 +268,8 @@ enum handle_verdict handles_close(struct handles *handles, struct native_handle 
 		return HANDLE_BUSY;
 	bool live = alive(&handles->lines[handle.index].fields, handle.generation, tick);
 	if (live)
-		handle_end(handles, handle.index, tick, out);
+		handle_end(handles, handle.index,
+			handle.index & 1 ? HANDLE_BY_CALLEE : HANDLE_BY_CALLER, tick, out);
 	give_both(handles, handle.index);
 	return live ? HANDLE_HERE : HANDLE_NONE;
 }

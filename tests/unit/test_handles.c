@@ -403,14 +403,68 @@ static void test_fill_drain_refill(void **state)
 	handles_free(handles);
 }
 
-// ---- nothing stays ----
-
 static bool table_holds(const struct handles *handles, const void *what, size_t length)
 {
 	return memmem(handles->lines, handles->count * sizeof(struct handle), what, length) ||
 	       memmem(handles->pairs, handles->count / 2 * sizeof(struct handle_pair), what,
 		       length);
 }
+
+// Why a pair has ended, and the proof of it, for as long as it is known; never of another life.
+static void test_closed_is_told_again(void **state)
+{
+	(void)state;
+	static const uint8_t zeros[8];
+	static const uint8_t reasons[3][2] = {{NATIVE_CLOSED_BY_PEER, NATIVE_CLOSED_BY_YOU},
+		{NATIVE_CLOSED_YOU_SILENT, NATIVE_CLOSED_PEER_SILENT},
+		{NATIVE_CLOSED_DRAINING, NATIVE_CLOSED_DRAINING}};
+	struct handles *handles = handles_for_test(2);
+	for (uint8_t round = 0; round < 3; round++) {
+		struct api_handles_install in = open_of(round, 10, 21);
+		struct api_handles_installed pair;
+		struct handles_ended ended;
+		struct client_key callee = key_of(21);
+		uint32_t left, position = 0;
+		unsigned budget = 100;
+		uint8_t proof[16], want[16], reason;
+		assert_int_equal(install(handles, &in, &pair), 0);
+		assert_false(
+			handles_closed(handles, side_of(&pair, 0), ticks_of(now), proof, &reason));
+		if (round == 0) {
+			handles_close(handles, side_of(&pair, 1), ticks_of(now), &ended);
+		} else if (round == 1) {
+			now += seconds(40);
+			handles_keepalive(
+				handles, side_of(&pair, 1), &callee, ticks_of(now), &left);
+			now += seconds(40);
+			expire_all(handles, &ended);
+		} else {
+			handles_end_next(handles, &position, now, &budget, &ended);
+		}
+		for (unsigned side = 0; side < 2; side++) {
+			struct native_handle handle = side_of(&pair, side), earlier = handle;
+			const struct native_closed closed = {.transaction = zeros,
+				.handle = handle,
+				.reason = reasons[round][side]};
+			assert_true(handles_closed(handles, handle, ticks_of(now), proof, &reason));
+			assert_int_equal(reason, closed.reason);
+			native_closed_proof(want, in.end[side].key, &closed);
+			assert_memory_equal(proof, want, sizeof(proof));
+			earlier.generation--;
+			assert_false(
+				handles_closed(handles, earlier, ticks_of(now), proof, &reason));
+			// Its time has come, scanned or not.
+			uint32_t late = ticks_of(now + seconds(HANDLES_CLOSED_S + 1));
+			assert_false(handles_closed(handles, handle, late, proof, &reason));
+		}
+		now += seconds(HANDLES_CLOSED_S + 1);
+		expire_all(handles, &ended);
+		assert_false(table_holds(handles, want, sizeof(want)));
+	}
+	handles_free(handles);
+}
+
+// ---- nothing stays ----
 
 static void test_wiped(void **state)
 {
@@ -483,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_share_of_a_network),
 		cmocka_unit_test(test_fill_drain_refill),
+		cmocka_unit_test(test_closed_is_told_again),
 		cmocka_unit_test(test_wiped),
 		cmocka_unit_test(test_memory),
 	};

@@ -367,10 +367,34 @@ static void close_tells_both(void **state)
 		assert_closed(1, &ends[side], &pair, side, NATIVE_CLOSED_BY_YOU, transaction);
 		assert_int_equal(world.workers[0].stats.event[EVENT_handles_closed], 1);
 		world_clear();
+		// Who has not heard it is told again, by what he still sends, and so is a second
+		// CLOSE, good or not; for as long as it is known.
+		struct net_endpoint elsewhere = moved(ends[0]);
+		for (unsigned again = 0; again < 2; again++)
+			for (unsigned i = 0; i < 2; i++) {
+				enum native_close_reason reason =
+					i == side ? NATIVE_CLOSED_BY_YOU : NATIVE_CLOSED_BY_PEER;
+				send_data(&ends[i], &pair.handle[i]);
+				answer_to(&ends[i]);
+				assert_closed(0, &ends[i], &pair, i, reason, nothing);
+				world_clear();
+				size = close_message(&pair.handle[i], pair.key[again], bytes);
+				send_from(&elsewhere, bytes, size);
+				answer_to(&elsewhere);
+				assert_closed(0, &elsewhere, &pair, i, reason, nothing);
+				world_clear();
+				send_from(&ends[i], message,
+					data_make(message, &pair.handle[i], voice, 31));
+				assert_dropped(handle_unknown);
+				world.now += seconds(1);
+			}
+		world.now += seconds(HANDLES_CLOSED_S);
 		for (unsigned i = 0; i < 2; i++) {
 			send_data(&ends[i], &pair.handle[i]);
-			assert_int_equal(world.workers[0].stats.event[EVENT_by_handle_packets], 0);
-			world_clear();
+			assert_dropped(handle_unknown);
+			close_message(&pair.handle[i], pair.key[i], bytes);
+			send_from(&ends[i], bytes, size);
+			assert_dropped(handle_proof);
 			keepalive_with_cookie(&ends[i], &pair.handle[i]);
 			assert_int_equal(world.workers[0].stats.event[EVENT_path_challenges], 0);
 			world_clear();
