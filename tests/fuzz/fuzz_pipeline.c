@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Frames, installs, route changes and time, as the input says, through one worker's pipeline with
 // live mappings. Invariants beyond memory safety: every mbuf comes back exactly once, whatever
-// leaves is one whole segment, and pools and counts agree in the end.
+// leaves is one whole segment, pools and counts agree in the end, and a native message without a
+// good cookie never makes more than it is.
+#include "dataplane/cookies.h"
+#include "dataplane/native.h"
 #include "dataplane/stage/datagram.h"
+#include "dataplane/table/handles.h"
 #include "dataplane/table/held.h"
+#include "dataplane/table/leases.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/next_hops.h"
 #include "lib/net/cursor.h"
@@ -27,6 +32,10 @@ static struct worker worker;
 static uint64_t now;
 static struct rte_mbuf *handed[256];
 static unsigned handed_count;
+static struct native_settings native;
+static struct api_handles_install pair; // what native_install has installed
+static struct api_handles_installed pair_handles;
+static unsigned transmitted; // bytes
 
 void worker_transmit(struct worker *w, struct rte_mbuf **mbufs, unsigned count, uint16_t port)
 {
@@ -41,6 +50,7 @@ void worker_transmit(struct worker *w, struct rte_mbuf **mbufs, unsigned count, 
 		// (NOT_UDP: a fragment of one, over an MTU of 100.)
 		MUST(verdict == HEADERS_UDP || verdict == HEADERS_ICMP_ERROR ||
 			verdict == HEADERS_FRAGMENT || verdict == HEADERS_NOT_UDP);
+		transmitted += mbuf->pkt_len;
 		rte_pktmbuf_free(mbuf);
 	}
 }
@@ -163,6 +173,51 @@ static void install_usual(void)
 	}
 }
 
+// A lease of each family for address 00... and one for address 01..., and a pair of handles between
+// the two clients.
+static void native_install(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct api_lease lease = {
+			.client = {address_of(client[i & 1]), 40000, 0},
+			.server = {address_of(server[i & 1]), 3478, 0},
+			.lifetime_ms = 60000,
+			.issued = ticks_of(now) + native.tick_offset,
+		};
+		memset(lease.address, (int)i / 2, sizeof(lease.address));
+		lease.device[0] = (uint8_t)i;
+		leases_set(worker.leases, &addresses, &lease, false, now);
+	}
+	pair = (struct api_handles_install){.lifetime_ms = 60000, .open_id = {1}};
+	for (unsigned i = 0; i < 2; i++)
+		pair.end[i] = (struct api_handle_end){
+			.client = {address_of(client[i]), 40000, 0},
+			.server = {address_of(server[i]), 3478, 0},
+			.key = {(uint8_t)i},
+		};
+	MUST(handles_install(worker.handles, &addresses, &pair, false, now, &pair_handles) == 0);
+}
+
+// Everything's time comes, and that of what is left of it.
+static void native_end(void)
+{
+	struct handles_ended ended;
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t lease = 0, position = 0;
+		unsigned budget = 1000;
+		while (!leases_end_some(worker.leases, &lease, 100))
+			;
+		while (handles_end_next(worker.handles, &position, now, &budget, &ended))
+			;
+		now += rte_get_tsc_hz() * 60;
+		leases_expire(worker.leases, now, 1000);
+		budget = 1000;
+		while (handles_expire(worker.handles, now, &budget, &ended))
+			;
+	}
+	MUST(leases_empty(worker.leases) && handles_empty(worker.handles));
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -190,6 +245,18 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.pool = rte_pktmbuf_pool_create(
 			"fuzz", 1023, 0, PACKET_PRIVATE_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE, -1),
 	};
+	native = (struct native_settings){
+		.served = true,
+		.tell_unknown = true,
+		.sender_bytes = 1 << 20,
+		.address_bytes = 1 << 20,
+		.cookie_key = {1},
+		.path_key = {2},
+	};
+	worker.native = &native;
+	worker.leases = leases_create(16, -1);
+	worker.handles = handles_create(8, -1);
+	MUST(worker.leases && worker.handles);
 	MUST(worker.mappings && worker.relay_ports && worker.next_hops && worker.guard &&
 		worker.pool);
 	next_hops_port(worker.next_hops, 0, "x");
@@ -215,6 +282,8 @@ enum operation {
 	OPERATION_SEND,
 	OPERATION_ROUTING,
 	OPERATION_HANDED,
+	OPERATION_NATIVE,
+	OPERATION_MAIN,
 	OPERATION_COUNT,
 };
 
@@ -261,6 +330,89 @@ static void udp(unsigned choice, bool from_peer, const uint8_t *data, size_t siz
 	static const uint32_t checksums[4] = {DATAGRAM_COMPUTE, 0, 0x1234, DATAGRAM_COMPUTE};
 	MUST(datagram_wrap(mbuf, &d, checksums[choice >> 3 & 3]));
 	finish_and_run(mbuf, family, choice, is_handed);
+}
+
+static void put(uint8_t *message, size_t size, size_t at, const void *bytes, size_t length)
+{
+	if (size >= at + length)
+		memcpy(message + at, bytes, length);
+}
+
+// Puts a cookie, a handle, a token and a proof that are good where the message has them.
+static void make_good(uint8_t *message, size_t size, unsigned choice)
+{
+	const unsigned family = choice & 1, side = choice >> 2 & 1;
+	const struct net_address from = address_of(client[family]);
+	const struct cookie_holder holder = {from.bytes, 40000, family ? NET_IPV6 : NET_IPV4};
+	const struct native_handle h = {pair_handles.generation[side], pair_handles.index[side]};
+	uint8_t cookie[NATIVE_COOKIE_SIZE], token[NATIVE_PATH_TOKEN_SIZE], handle[8], proof[16];
+	cookie_make(&native, &holder, now, cookie);
+	path_token_make(&native, &holder, &h, now, token);
+	native_handle_write(handle, &h);
+	const struct native_path_response response = {message + 4, h, token, NULL};
+	const struct native_close close = {message + 4, h, NULL};
+	if (size < NATIVE_HEADER_SIZE)
+		return;
+	if (message[0] == NATIVE_FIRST_HANDLE) {
+		put(message, size, 0, handle, sizeof(handle));
+	} else if (message[0] == NATIVE_FIRST_ADDRESS) {
+		put(message, size, NATIVE_BY_ADDRESS_COOKIE, cookie, sizeof(cookie));
+	} else if (message[2] == NATIVE_PATH_RESPONSE) {
+		native_path_response_proof(proof, pair.end[side].key, &response);
+		put(message, size, 12, handle, sizeof(handle));
+		put(message, size, 20, token, sizeof(token));
+		put(message, size, 32, proof, sizeof(proof));
+	} else if (message[2] == NATIVE_CLOSE) {
+		native_close_proof(proof, pair.end[side].key, &close);
+		put(message, size, 12, handle, sizeof(handle));
+		put(message, size, 20, proof, sizeof(proof));
+	} else {
+		put(message, size, NATIVE_HEADER_SIZE, cookie, sizeof(cookie));
+		if (message[2] == NATIVE_KEEPALIVE)
+			put(message, size, 24, handle, sizeof(handle));
+	}
+}
+
+// choice: as udp's, but for bit 1: make it good; bit 2: whose handle.
+static void native_message(unsigned choice, const uint8_t *data, size_t size)
+{
+	uint8_t message[1700];
+	memcpy(message, data, size);
+	if (choice & 2)
+		make_good(message, size, choice);
+	transmitted = 0;
+	udp(choice & ~2u, false, message, size, false);
+	unsigned headers = (choice & 0x40 ? 18u : 14u) + (choice & 1 ? 48u : 28u);
+	if (!(choice & 2) && size > 0 && message[0] >= 4 && message[0] <= 5)
+		MUST(transmitted <= headers + size);
+}
+
+static void main_lcore(unsigned choice, const uint8_t *data, size_t size)
+{
+	union {
+		struct api_lease lease;
+		struct api_handles_install install;
+		struct api_native_deliver deliver;
+	} m;
+	struct api_handles_installed installed;
+	memset(&m, 0, sizeof(m));
+	memcpy(&m, data, size < sizeof(m) ? size : sizeof(m));
+	switch (choice % 4) {
+	case 0:
+		leases_set(worker.leases, &addresses, &m.lease, choice & 4, now);
+		break;
+	case 1:
+		leases_remove(worker.leases, &m.lease, now);
+		break;
+	case 2:
+		handles_install(
+			worker.handles, &addresses, &m.install, choice & 4, now, &installed);
+		break;
+	case 3:
+		m.deliver.length = (uint16_t)(size < 1200 ? size : 1200);
+		pipeline_deliver(&worker, &m.deliver, data, now);
+		break;
+	}
 }
 
 static void icmp(unsigned choice, const uint8_t *data, size_t size)
@@ -337,6 +489,12 @@ static void operate(enum operation operation, unsigned choice, const uint8_t *da
 	case OPERATION_ROUTING:
 		routing(choice);
 		break;
+	case OPERATION_NATIVE:
+		native_message(choice, data, size);
+		break;
+	case OPERATION_MAIN:
+		main_lcore(choice, data, size);
+		break;
 	case OPERATION_COUNT:
 		break;
 	}
@@ -347,6 +505,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	neighbours(true);
 	link_set(1500, 0);
 	install_usual();
+	native_install();
 	struct cursor c = cursor_make(data, size);
 	uint8_t operation, choice;
 	uint16_t length;
@@ -364,6 +523,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now += rte_get_tsc_hz() * 2;
 	pipeline_held(&worker, now);
 	install_end_all(&worker);
+	native_end();
 	MUST(rte_mempool_in_use_count(worker.pool) == 0);
 	struct mappings_usage usage;
 	mappings_usage(worker.mappings, &usage);
