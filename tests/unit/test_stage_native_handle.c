@@ -201,6 +201,11 @@ static void other_sources(void **state)
 		party(CALLER, 1), ends[1], same_bytes};
 	struct pair pair = pair_open(&ends[0], &ends[1]);
 	struct handle_fields before[2], after[2];
+	// With the next hops known: the usual way has to see it as well as the general one.
+	for (unsigned i = 0; i < 2; i++) {
+		send_data(&ends[i], &pair.handle[i], 160, FRAME_WHOLE);
+		check_arrived(&pair, !i, &ends[!i], 160, SEEN_RIGHT);
+	}
 	for (unsigned i = 0; i < 2; i++)
 		before[i] = world.handles->lines[pair.handle[i].index].fields;
 	for (unsigned i = 0; i < RTE_DIM(others); i++) {
@@ -226,6 +231,8 @@ static void unknown_handles(void **state)
 	struct net_endpoint ends[2] = {party(CALLER, 0), party(CALLEE, 0)};
 	struct pair pair = pair_open(&ends[0], &ends[1]);
 	struct native_handle handle = pair.handle[0];
+	send_data(&ends[0], &handle, 160, FRAME_WHOLE);
+	check_arrived(&pair, 1, &ends[1], 160, SEEN_RIGHT);
 	const struct native_handle unknown[] = {
 		{handle.generation, handle.index + 2},
 		{(uint16_t)(handle.generation + 1), handle.index},
@@ -285,6 +292,8 @@ static void written_line(void **state)
 	struct net_endpoint ends[2] = {party(CALLER, 0), party(CALLEE, 0)};
 	struct pair pair = pair_open(&ends[0], &ends[1]);
 	struct handle *line = &world.handles->lines[pair.handle[0].index];
+	send_data(&ends[0], &pair.handle[0], 160, FRAME_WHOLE);
+	check_arrived(&pair, 1, &ends[1], 160, SEEN_RIGHT);
 	atomic_fetch_add(&line->sequence, 1);
 	send_data(&ends[0], &pair.handle[0], 160, FRAME_WHOLE);
 	assert_dropped(handle_busy);
