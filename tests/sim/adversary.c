@@ -161,9 +161,14 @@ static void alter(void)
 			bytes[dice_below(&he.dice, size)] ^=
 				(uint8_t)(1 << dice_below(&he.dice, 8));
 	}
+	// From a place that nobody has nothing may come back that is larger.
+	unsigned family = seen->source.address.family;
+	struct net_endpoint source = seen->source;
+	if (seen->to_relay && dice_chance(&he.dice, 300000))
+		source = stranger(family);
 	sim_count(COUNT_forged);
-	network_inject(&seen->source, &seen->destination, bytes, size,
-		dice_below(&he.dice, 50 * CLOCK_MS));
+	network_inject(
+		&source, &seen->destination, bytes, size, dice_below(&he.dice, 50 * CLOCK_MS));
 }
 
 // ---- forgeries ----

@@ -252,7 +252,7 @@ void client_move(struct client *client, bool noticed)
 	client->settling = true;
 	for (unsigned i = 0; i < CLIENT_CALLS_MAX; i++)
 		if (client->calls[i].id != 0)
-			ledger_moves(client->calls[i].call, client->calls[i].side);
+			ledger_moves(client->calls[i].call, client->calls[i].side, !noticed);
 	if (noticed)
 		endpoint_network_changed(client->endpoint, client_time());
 }

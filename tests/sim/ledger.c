@@ -15,6 +15,8 @@
 enum {
 	DUE_US = 3 * CLOCK_S,   // what is due has arrived after that
 	CLEAR_US = 1 * CLOCK_S, // who does something else sooner excuses it
+	// Two ways there and back of at most 93 ms each, and a turn of the relay.
+	FOUND_US = 400 * CLOCK_MS,
 	CHUNK = 1024,
 };
 
@@ -81,9 +83,10 @@ static bool read_note(struct note *out, const void *data, size_t size, enum note
 	return out->kind == kind && out->check == map_hash(out, offsetof(struct note, check));
 }
 
-static bool lasts(void)
+// Nothing is lost until what is said now has arrived.
+static bool is_lossless(void)
 {
-	return sim_phase.calm && sim_phase.until >= clock_now() + DUE_US;
+	return sim_phase.loss == 0 && sim_phase.until >= clock_now() + DUE_US;
 }
 
 // ---- calls ----
@@ -122,8 +125,9 @@ void ledger_over(struct ledger_call *call, unsigned side)
 		call->over_at = clock_now();
 }
 
-void ledger_moves(struct ledger_call *call, unsigned side)
+void ledger_moves(struct ledger_call *call, unsigned side, bool rebound)
 {
+	call->rebound[side] = rebound && (!call->moving[side] || call->rebound[side]);
 	call->moving[side] = true;
 	call->unsettled[side] = clock_now();
 }
@@ -164,8 +168,7 @@ static void look_for_data(void *object, uint64_t argument)
 	const struct ledger_call *call = due->call;
 	uint64_t clear = due->at + CLEAR_US;
 	bool excused = (call->over_at != 0 && call->over_at < clear) ||
-		       (call->unsettled[0] >= due->at && call->unsettled[0] < clear) ||
-		       (call->unsettled[1] >= due->at && call->unsettled[1] < clear);
+		       call->unsettled[0] >= due->at || call->unsettled[1] >= due->at;
 	if (excused)
 		sim_count(COUNT_due_excused);
 	else if (!heard(call, due->side, due->position))
@@ -176,18 +179,35 @@ static void look_for_data(void *object, uint64_t argument)
 	free(due);
 }
 
+static void look_for_path(void *object, uint64_t argument)
+{
+	struct due *due = object;
+	(void)argument;
+	const struct ledger_call *call = due->call;
+	if (call->over_at == 0 && call->moving[due->side] && call->unsettled[due->side] < due->at)
+		sim_fail(call->client[due->side], call->client[!due->side],
+			"client %u said something after %.6f s and has not been found since",
+			call->client[due->side], (double)due->at / CLOCK_S);
+	free(due);
+}
+
 // Both know that it is open, and where they are.
 void ledger_said(struct ledger_call *call, unsigned side)
 {
-	if (!lasts() || !call->open[0] || !call->open[1] || call->over_at != 0 || call->moving[0] ||
-		call->moving[1])
+	if (!is_lossless() || !call->open[0] || !call->open[1] || call->over_at != 0)
+		return;
+	bool moving = call->moving[0] || call->moving[1];
+	if (moving && !(call->moving[side] && call->rebound[side]))
 		return;
 	struct due *due = malloc(sizeof(*due));
 	if (due == NULL)
 		abort();
 	*due = (struct due){call, clock_now(), side, call->said[side] - 1};
-	sim_count(COUNT_due);
-	clock_after(DUE_US, look_for_data, due, 0);
+	sim_count(moving ? COUNT_paths_due : COUNT_due);
+	if (moving)
+		clock_after(FOUND_US, look_for_path, due, 0);
+	else
+		clock_after(DUE_US, look_for_data, due, 0);
 }
 
 void ledger_heard(struct ledger_call *call, unsigned side, const void *data, size_t size)
@@ -261,7 +281,7 @@ void ledger_message_sent(void)
 {
 	struct message *m = list_at(&messages, messages.count - 1);
 	sim_count(COUNT_messages_sent);
-	if (!lasts() || !client_settled(client_at(m->from)))
+	if (!sim_phase.calm || !is_lossless() || !client_settled(client_at(m->from)))
 		return;
 	struct client *client;
 	for (unsigned from = 0; (client = client_of_identity(m->identity, from)) != NULL;

@@ -22,9 +22,11 @@ struct ledger_call {
 	uint16_t client[2]; // caller, callee
 	uint64_t id[2];     // as their endpoints call it
 	bool open[2], over[2];
+	uint64_t opened_at[2];
 	uint64_t over_at;                      // first end; 0: none
 	uint64_t unsettled[2];                 // when the path changed last
 	bool moving[2];                        // and has not been found again yet
+	bool rebound[2];                       // for no other reason than a NAT
 	unsigned said[2];                      // by each
 	uint8_t heard[2][LEDGER_SAID_MAX / 8]; // of what each said
 };
@@ -38,8 +40,9 @@ struct ledger_call *ledger_note(unsigned client, const void *data, size_t size, 
 
 // A side has closed it, was told of its end, or has gone.
 void ledger_over(struct ledger_call *call, unsigned side);
-// Its transport address changes; and has been found again (ENDPOINT_PATH_CHANGED).
-void ledger_moves(struct ledger_call *call, unsigned side);
+// Its transport address changes, rebound: unnoticed, to another of the same NAT; and has been found
+// again (ENDPOINT_PATH_CHANGED). What is said after a rebinding leads there within a round trip.
+void ledger_moves(struct ledger_call *call, unsigned side, bool rebound);
 void ledger_found(struct ledger_call *call, unsigned side);
 
 // Something to say in a call; false: enough was said.

@@ -281,6 +281,10 @@ uint64_t relay_connect(void)
 	relay.connection = connection_create(&relay.server, -1, true, true);
 	if (relay.connection == NULL)
 		abort();
+	// The simulation's own leavings on the heap are not to be found there (relay_search).
+	const struct connection_queue *out = &relay.connection->out;
+	memset(relay.connection->in, 0, API_DATAGRAM_MAX);
+	memset(out->data, 0, (size_t)out->datagrams * API_DATAGRAM_MAX);
 	return relay.connection->serial;
 }
 

@@ -49,19 +49,35 @@ static const struct sim_phase phases[] = {
 		.late = 50000,
 		.moves = true,
 		.restless = true,
-		.calls = true},
+		.calls = true,
+		.hostile = true},
 	// What was lost is repeated, what moved is found.
 	{.name = "settling",
 		.until = 160ull * CLOCK_S,
 		.doubled = 10000,
 		.late = 20000,
-		.calls = true},
+		.calls = true,
+		.hostile = true},
 	{.name = "calm",
-		.until = 310ull * CLOCK_S,
+		.until = 210ull * CLOCK_S,
+		.doubled = 20000,
+		.late = 20000,
+		.calls = true,
+		.calm = true,
+		.hostile = true},
+	{.name = "quieter",
+		.until = 260ull * CLOCK_S,
 		.doubled = 20000,
 		.late = 20000,
 		.calls = true,
 		.calm = true},
+	{.name = "quiet",
+		.until = 310ull * CLOCK_S,
+		.doubled = 20000,
+		.late = 20000,
+		.calls = true,
+		.calm = true,
+		.quiet = true},
 	{.name = "rebinding", .until = 330ull * CLOCK_S, .moves = true, .calls = true},
 	{.name = "earthquake",
 		.until = 370ull * CLOCK_S,
@@ -70,14 +86,24 @@ static const struct sim_phase phases[] = {
 		.late = 100000,
 		.moves = true,
 		.restless = true,
-		.calls = true},
-	{.name = "recovering", .until = 420ull * CLOCK_S, .loss = 10000, .calls = true},
-	{.name = "draining", .until = 430ull * CLOCK_S, .calls = true, .restless = true},
+		.calls = true,
+		.hostile = true},
+	{.name = "recovering",
+		.until = 420ull * CLOCK_S,
+		.loss = 10000,
+		.calls = true,
+		.hostile = true},
+	{.name = "draining",
+		.until = 430ull * CLOCK_S,
+		.restless = true,
+		.calls = true,
+		.hostile = true},
 	{.name = "leaving",
 		.until = 450ull * CLOCK_S,
 		.loss = 30000,
 		.doubled = 30000,
-		.late = 50000},
+		.late = 50000,
+		.hostile = true},
 	{.name = "silence", .until = 620ull * CLOCK_S},
 };
 
@@ -178,7 +204,7 @@ static void plan_relay(void)
 	clock_at(somewhen(98, 101), restart_control, NULL, 0);
 	clock_at(somewhen(170, 190), restart_control, NULL, 0);
 	clock_at(somewhen(199, 200), restart_control, NULL, 0);
-	clock_at(somewhen(260, 290), restart_control, NULL, 0);
+	clock_at(somewhen(265, 290), restart_control, NULL, 0);
 	clock_at(somewhen(335, 345), restart_dataplane, NULL, 0);
 	clock_at(somewhen(350, 355), restart_control, NULL, 0);
 	clock_at(420ull * CLOCK_S, drain, NULL, UINT32_MAX);
@@ -277,7 +303,7 @@ void scenario_run(void)
 	for (unsigned i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
 		sim_phase = phases[i];
 		trace(TRACE_SCENE, SIM_NOBODY, sim_phase.name, NULL, NULL, 0);
-		adversary_work(i >= 1 && i <= 8 ? ADVERSARY_US : 0);
+		adversary_work(sim_phase.hostile ? ADVERSARY_US : 0);
 		clock_run(sim_phase.until);
 	}
 	scene.over = true;

@@ -33,6 +33,8 @@ struct sim_phase {
 	bool calls;    // clients begin calls and send
 	// What is sent now must arrive: nothing is lost, nobody moves, the dataplane stays.
 	bool calm;
+	bool hostile; // the adversary is at work
+	bool quiet;   // and nothing of his is on its way any more
 };
 
 extern struct sim_options sim_options;
@@ -60,6 +62,7 @@ __attribute__((format(printf, 3, 4), noreturn)) void sim_fail(
 	X(messages_sent)                                                                           \
 	X(messages_received)                                                                       \
 	X(due)                                                                                     \
+	X(paths_due)                                                                               \
 	X(due_excused)                                                                             \
 	X(datagrams)                                                                               \
 	X(lost)                                                                                    \

@@ -164,12 +164,19 @@ static void opened(struct client *client, const struct endpoint_event *event)
 {
 	struct client_call *c = known_call(client, event);
 	struct ledger_call *call = c->call;
-	if (call->open[c->side])
+	if (call->open[c->side] && call->opened_at[c->side] > scenario_dataplane_since())
 		sim_fail(client->number, call->client[!c->side], "a call was opened twice");
+	// What was opened at an earlier start of the dataplane may be opened anew, even by another
+	// device. Of the first time nothing is expected any more.
+	if (call->open[c->side])
+		ledger_over(call, c->side);
 	if (c->side == 0 && ledger_note(client->number, event->data, event->size, 1) != call)
 		sim_fail(client->number, call->client[1], "another call's answer");
 	call->client[c->side] = client->number;
 	call->open[c->side] = true;
+	call->opened_at[c->side] = clock_now();
+	// Moved while it was being set up: where the handle is bound is not known here.
+	call->rebound[c->side] = false;
 	sim_count(COUNT_opened);
 	trace(TRACE_TOLD, client->number, "has a call", NULL, NULL, 0);
 	talk_soon(client, event->call);
@@ -201,6 +208,9 @@ static void ended(struct client *client, const struct endpoint_event *event)
 			"a call was answered by somebody else");
 	// Another device may have taken it.
 	bool takes_part = c->side == 0 || (call->open[1] && call->client[1] == client->number);
+	if (event->ended.why == ENDPOINT_END_REFUSED && sim_phase.quiet && client_settled(client))
+		sim_fail(client->number, call->client[!c->side],
+			"the relay refuses a call for reason %u", event->ended.reason);
 	if (takes_part && should_live(call))
 		sim_fail(client->number, call->client[!c->side], "a call %s for no reason",
 			scenario_end_name(event->ended.why));
