@@ -234,7 +234,9 @@ bool core_call_refused(struct endpoint *e, const struct native_refused *m)
 		struct call *call = e->calls[i];
 		if (call == NULL || !core_request_is(&call->request, m->transaction))
 			continue;
-		if (call->state == CALL_OPENING || call->state == CALL_CANCELLED)
+		if (core_request_doubts(&call->request, m))
+			core_count(e, ENDPOINT_COUNTER_ignored_refusal);
+		else if (call->state == CALL_OPENING || call->state == CALL_CANCELLED)
 			core_open_refused(e, call, m);
 		else if (call->state == CALL_ACCEPTING || call->state == CALL_DECLINING)
 			core_invite_refused(e, call, m);

@@ -324,8 +324,9 @@ void endpoint_usage(const struct endpoint *endpoint, struct endpoint_usage *out)
 	X(ignored_address)     /* for an address that is not ours */                               \
 	X(ignored_sealed)      /* not made for us, or altered */                                   \
 	X(ignored_replay)                                                                          \
-	X(ignored_full) /* more invitations than we keep */                                        \
-	X(ignored_rate) /* path checks faster than we answer */                                    \
+	X(ignored_refusal) /* of something else than we have sent */                               \
+	X(ignored_full)    /* more invitations than we keep */                                     \
+	X(ignored_rate)    /* path checks faster than we answer */                                 \
 	X(path_checks)                                                                             \
 	X(registrations)                                                                           \
 	X(puzzles)

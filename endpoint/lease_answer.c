@@ -138,6 +138,10 @@ bool core_lease_refused(struct endpoint *e, const struct native_refused *m)
 
 	if (lease == NULL)
 		return false;
+	if (core_request_doubts(&lease->request, m)) {
+		core_count(e, ENDPOINT_COUNTER_ignored_refusal);
+		return true;
+	}
 	core_request_clear(&lease->request);
 	if (lease->state == LEASE_LEAVING) {
 		core_lease_drop(lease); // nothing that could be withdrawn

@@ -44,3 +44,10 @@ bool core_request_is(const struct request *request, const uint8_t transaction[st
 	return request->due != ENDPOINT_NEVER &&
 	       sodium_memcmp(request->transaction, transaction, sizeof(request->transaction)) == 0;
 }
+
+bool core_request_doubts(const struct request *request, const struct native_refused *m)
+{
+	bool of_another = m->reason == NATIVE_REFUSED_MALFORMED ||
+			  m->reason == NATIVE_REFUSED_KEY || m->reason == NATIVE_REFUSED_SIGNATURE;
+	return of_another && request->tries < REQUEST_DOUBTED_TRIES;
+}

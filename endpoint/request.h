@@ -6,9 +6,10 @@
 
 #include "endpoint/endpoint.h"
 
-enum { REQUEST_FIRST_MS = 500, REQUEST_CHALLENGES_MAX = 3 };
+enum { REQUEST_FIRST_MS = 500, REQUEST_CHALLENGES_MAX = 3, REQUEST_DOUBTED_TRIES = 3 };
 
 struct endpoint;
+struct native_refused;
 
 struct request {
 	uint8_t transaction[8];
@@ -27,3 +28,6 @@ void core_request_sent(struct endpoint *endpoint, struct request *request, unsig
 // of challenges the timer goes on. Returns whether it is due at once.
 bool core_request_challenged(struct endpoint *endpoint, struct request *request);
 bool core_request_is(const struct request *request, const uint8_t transaction[static 8]);
+// REFUSED, for what is wrong with no message of ours: somebody has altered it on its way, or sent
+// an altered copy along. The next try tells; only the last of a few is believed.
+bool core_request_doubts(const struct request *request, const struct native_refused *m);

@@ -165,6 +165,59 @@ static void forged_while_registering(void **state)
 	assert_non_null(world_find(alice, 0, ENDPOINT_REGISTERED));
 }
 
+// Somebody on the way sends altered copies ahead of the real requests: what the relay says of them
+// bears the real transactions.
+static bool refuse_copies(struct world *world, bool to_relay, const uint8_t *data, size_t size)
+{
+	static const uint8_t reasons[] = {
+		NATIVE_REFUSED_MALFORMED, NATIVE_REFUSED_KEY, NATIVE_REFUSED_SIGNATURE};
+	struct native_header h;
+	uint8_t out[64];
+	if (!to_relay || data[0] != NATIVE_FIRST_CONTROL ||
+		native_header_parse(data, size, &h) != 0)
+		return true;
+	if (h.type != NATIVE_REGISTER && h.type != NATIVE_OPEN && h.type != NATIVE_ACCEPT)
+		return true;
+	unsigned *count = world->look_context;
+	const struct world_client *sender = h.type == NATIVE_ACCEPT ? bob : alice;
+	size_t refused = native_refused_build(out, sizeof(out),
+		&(struct native_refused){
+			.transaction = h.transaction, .reason = reasons[*count % 3]});
+	world_carry_one(world, false, &sender->outside, out, refused);
+	return ++*count % 2 == 0; // and every other request is lost
+}
+
+static void copies_refused(void **state)
+{
+	(void)state;
+	unsigned count = 0;
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		world_end(&w);
+		world_begin(&w, seed);
+		alice = world_client_make(&w, 0);
+		bob = world_client_make(&w, 1);
+		endpoint_register(bob->endpoint, world_time(bob));
+		assert_non_null(world_wait(&w, bob, 0, ENDPOINT_REGISTERED, 1000));
+		w.look = refuse_copies;
+		w.look_context = &count;
+		endpoint_register(alice->endpoint, world_time(alice));
+		assert_non_null(world_wait(&w, alice, 0, ENDPOINT_REGISTERED, 2000));
+		uint64_t call;
+		assert_int_equal(endpoint_open(alice->endpoint, &bob->peer, NULL, 0, &call,
+					 world_time(alice)),
+			0);
+		struct world_event *invite = world_wait(&w, bob, 0, ENDPOINT_INVITE, 3000);
+		assert_non_null(invite);
+		assert_int_equal(endpoint_accept(bob->endpoint, invite->event.call, NULL, 0,
+					 world_time(bob)),
+			0);
+		assert_non_null(world_wait(&w, alice, 0, ENDPOINT_OPENED, 5000));
+		assert_null(world_find(alice, 0, ENDPOINT_REFUSED));
+		assert_null(world_find(alice, 0, ENDPOINT_ENDED));
+	}
+	assert_true(count > 24);
+}
+
 static void forged_in_each_state(void **state)
 {
 	(void)state;
@@ -384,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 		TEST(forged_while_registering),
+		TEST(copies_refused),
 		TEST(forged_in_each_state),
 		TEST(forged_opened),
 		TEST(forged_for_a_live_handle),
