@@ -213,7 +213,7 @@ static void go(struct client *client)
 {
 	for (unsigned i = 0; i < CLIENT_CALLS_MAX; i++) {
 		struct client_call *c = &client->calls[i];
-		if (c->id != 0)
+		if (c->id != 0 && (c->side == 0 || c->call->client[1] == client->number))
 			ledger_over(c->call, c->side);
 		*c = (struct client_call){0};
 	}
@@ -250,9 +250,14 @@ void client_move(struct client *client, bool noticed)
 		NULL, 0);
 	client->settled_at = CLIENT_UNSETTLED;
 	client->settling = true;
-	for (unsigned i = 0; i < CLIENT_CALLS_MAX; i++)
-		if (client->calls[i].id != 0)
-			ledger_moves(client->calls[i].call, client->calls[i].side, !noticed);
+	for (unsigned i = 0; i < CLIENT_CALLS_MAX; i++) {
+		struct client_call *c = &client->calls[i];
+		c->moved = true;
+		// Until it is open another device may be meant.
+		if (c->id != 0 && c->call->open[c->side] &&
+			c->call->client[c->side] == client->number)
+			ledger_moves(c->call, c->side, !noticed);
+	}
 	if (noticed)
 		endpoint_network_changed(client->endpoint, client_time());
 }
@@ -288,6 +293,6 @@ void client_call_begin(struct client *client, uint64_t id, struct ledger_call *c
 	struct client_call *c = client_call_find(client, 0);
 	if (c == NULL)
 		sim_fail(client->number, SIM_NOBODY, "a client of the simulation has no room");
-	*c = (struct client_call){id, call, (uint8_t)side};
+	*c = (struct client_call){.id = id, .call = call, .side = (uint8_t)side};
 	call->id[side] = id;
 }

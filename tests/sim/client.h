@@ -32,6 +32,7 @@ struct client {
 		uint64_t id; // 0: free
 		struct ledger_call *call;
 		uint8_t side;
+		bool moved; // while it was being set up
 	} calls[CLIENT_CALLS_MAX];
 };
 

@@ -197,7 +197,9 @@ void ledger_said(struct ledger_call *call, unsigned side)
 	if (!is_lossless() || !call->open[0] || !call->open[1] || call->over_at != 0)
 		return;
 	bool moving = call->moving[0] || call->moving[1];
-	if (moving && !(call->moving[side] && call->rebound[side]))
+	// Where something was lost the answer may have been, by which it knows that it was found.
+	if (moving && !(call->moving[side] && call->rebound[side] &&
+			      call->unsettled[side] >= sim_phase.since))
 		return;
 	struct due *due = malloc(sizeof(*due));
 	if (due == NULL)

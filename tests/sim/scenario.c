@@ -302,6 +302,7 @@ void scenario_run(void)
 	plan_clients();
 	for (unsigned i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
 		sim_phase = phases[i];
+		sim_phase.since = clock_now();
 		trace(TRACE_SCENE, SIM_NOBODY, sim_phase.name, NULL, NULL, 0);
 		adversary_work(sim_phase.hostile ? ADVERSARY_US : 0);
 		clock_run(sim_phase.until);

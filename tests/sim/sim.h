@@ -25,7 +25,7 @@ struct sim_options {
 // What is going on; scenario.c turns it.
 struct sim_phase {
 	const char *name;
-	uint64_t until; // clock_now
+	uint64_t since, until; // clock_now
 	// Of a million datagrams: those lost, doubled, delayed for long.
 	uint32_t loss, doubled, late;
 	bool moves;    // clients change their transport address

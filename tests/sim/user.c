@@ -175,7 +175,8 @@ static void opened(struct client *client, const struct endpoint_event *event)
 	call->client[c->side] = client->number;
 	call->open[c->side] = true;
 	call->opened_at[c->side] = clock_now();
-	// Moved while it was being set up: where the handle is bound is not known here.
+	// If it moved meanwhile, where the handle is bound is not known here.
+	call->moving[c->side] = c->moved;
 	call->rebound[c->side] = false;
 	sim_count(COUNT_opened);
 	trace(TRACE_TOLD, client->number, "has a call", NULL, NULL, 0);
