@@ -248,10 +248,6 @@ static void admit(struct pass *pass, struct by_address *all, const struct budget
 	const struct pass_list *list = &pass->native[PASS_BY_ADDRESS];
 	const uint32_t oldest = cookie_ticks(NATIVE_DATA_COOKIE_S, worker->mappings->hz);
 	unsigned count = 0;
-	// Parsing has fetched the line with the headers and the cookie; the address ends in the
-	// next.
-	for (unsigned i = 0; i < list->count; i++)
-		rte_prefetch0(payload_of(pass, list->at[i]) + NATIVE_BY_ADDRESS_HEADER - 1);
 	for (unsigned i = 0; i < list->count; i++) {
 		unsigned at = list->at[i];
 		const struct headers *h = &pass->burst.headers[at];

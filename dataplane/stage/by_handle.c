@@ -12,7 +12,8 @@
 // Data by handle begins with 06 00.
 enum { HEADER_FIRST = NATIVE_FIRST_HANDLE << 8 };
 
-// Everything in its header: 06 00, generation, index.
+// Everything in its header: 06 00, generation, index. A shorter datagram has something else there,
+// inside of its buffer.
 static inline uint64_t header_word(const struct pass *pass, unsigned at)
 {
 	uint64_t word;
@@ -134,11 +135,11 @@ static __attribute__((noinline)) void forward_patient(struct pass *pass, unsigne
 // A line in the words that the usual way needs of it. As words they stay in registers, between the
 // two readings of the sequence and after.
 struct line_words {
-	uint64_t names;    // sequence 32, generation 16, server 8, peer's server 8, from below
-	uint64_t ports;    // client's 16, peer's 16, deadline 32
-	uint64_t way;      // hop_epoch 32, to_peer 16, delta 16
-	uint64_t peer[2];  // of IPv4 half of the first
-	uint64_t stranger; // 0: the client is where the packet came from
+	uint64_t names;     // sequence 32, generation 16, server 8, peer's server 8, from below
+	uint64_t ports;     // client's 16, peer's 16, deadline 32
+	uint64_t way;       // hop_epoch 32, to_peer 16, delta 16
+	uint64_t peer[2];   // of IPv4 half of the first
+	uint64_t different; // 0: it is whole, and its client is where the packet came from
 	uint8_t flags;
 };
 #define LINE_OFFSET(member)                                                                        \
@@ -157,8 +158,8 @@ static inline uint64_t word_at(const uint8_t *p)
 	return word;
 }
 
-// False: being written. from, to: families, constants.
-static inline __attribute__((always_inline)) bool line_read(const struct handle *line,
+// from, to: families, constants.
+static inline __attribute__((always_inline)) void line_read(const struct handle *line,
 	const uint8_t *source, unsigned from, unsigned to, struct line_words *out)
 {
 	const uint8_t *p = (const uint8_t *)line;
@@ -166,17 +167,17 @@ static inline __attribute__((always_inline)) bool line_read(const struct handle 
 	out->names = word_at(p);
 	out->ports = word_at(p + LINE_OFFSET(client_port));
 	out->way = word_at(p + LINE_OFFSET(hop_epoch));
-	out->stranger = from == NET_IPV4 ? relay_load32(source) : word_at(source);
-	out->stranger ^= word_at(line->fields.client);
+	out->different = from == NET_IPV4 ? relay_load32(source) : word_at(source);
+	out->different ^= word_at(line->fields.client);
 	uint64_t rest = word_at(line->fields.client + 8);
-	out->stranger |= from == NET_IPV4 ? rest : rest ^ word_at(source + 8);
+	out->different |= from == NET_IPV4 ? rest : rest ^ word_at(source + 8);
 	out->peer[0] =
 		to == NET_IPV4 ? relay_load32(line->fields.peer) : word_at(line->fields.peer);
 	out->peer[1] = to == NET_IPV4 ? 0 : word_at(line->fields.peer + 8);
 	out->flags = line->fields.flags;
 	atomic_thread_fence(memory_order_acquire);
 	uint32_t after = atomic_load_explicit(&line->sequence, memory_order_relaxed);
-	return (before == after) & !(before & 1);
+	out->different |= (before ^ after) | (before & 1);
 }
 
 // from, to: families, constants. True: relayed. False: nothing has changed.
@@ -189,15 +190,17 @@ static inline __attribute__((always_inline)) bool forward_usual(
 	struct line_words line;
 	if (!well_formed(pass, at, word) || (uint32_t)word >= worker->handles->count)
 		return false;
-	bool whole = line_read(&worker->handles->lines[(uint32_t)word], h->source, from, to, &line);
-	// As handle_verdict, in fewer steps.
-	const unsigned generation = (uint16_t)(word >> 32);
-	const uint32_t names = generation | (uint32_t)pass->server[at] << 16;
-	bool here = whole & (generation != 0) & ((((line.names >> 32) ^ names) & 0xFFFFFF) == 0) &
-		    (line.stranger == 0) & ((uint16_t)line.ports == h->source_port) &
-		    !ticks_passed((uint32_t)(line.ports >> 32), pass->tick) &
-		    (!(line.flags & HANDLE_PEER_IPV6) == (to == NET_IPV4));
-	if (__builtin_expect(!here, 0))
+	line_read(&worker->handles->lines[(uint32_t)word], h->source, from, to, &line);
+	// As handle_verdict, as differences. A line that is not live has zeros for a client, which
+	// no source is (source.h).
+	const uint32_t names = (uint16_t)(word >> 32) | (uint32_t)pass->server[at] << 16;
+	line.different |= ((line.names >> 32) ^ names) & 0xFFFFFF;
+	line.different |= (uint16_t)line.ports ^ (uint32_t)h->source_port;
+	line.different |=
+		(line.flags & HANDLE_PEER_IPV6) ^ (to == NET_IPV6 ? HANDLE_PEER_IPV6 : 0u);
+	if (__builtin_expect(
+		    line.different != 0 || ticks_passed((uint32_t)(line.ports >> 32), pass->tick),
+		    0))
 		return false;
 	const unsigned peer_server = (unsigned)(line.names >> 56);
 	const struct relay_usual u = {
@@ -256,13 +259,7 @@ void stage_by_handle(struct pass *pass)
 	const struct pass_list *list = &pass->native[PASS_BY_HANDLE];
 	const unsigned count = list->count;
 	struct relay_tally tally = {0};
-	uint64_t words[BURST_MAX];
-	// A datagram shorter than its header has something else there, inside of its buffer.
-	for (unsigned i = 0; i < count; i++) {
-		words[i] = header_word(pass, list->at[i]);
-		handles_prefetch(worker->handles, (uint32_t)words[i]);
-	}
 	for (unsigned i = 0; i < count; i++)
-		forward(pass, list->at[i], words[i], &tally);
+		forward(pass, list->at[i], header_word(pass, list->at[i]), &tally);
 	relay_count(worker, &tally, EVENT_by_handle_packets, EVENT_by_handle_bytes);
 }

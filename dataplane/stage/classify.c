@@ -37,13 +37,13 @@ static void classify_stun(struct pass *pass, unsigned at, const uint8_t *payload
 }
 
 // First bytes 4 to 6, on the primary port only: what a client is told of its handle names that one.
-static void classify_native(struct pass *pass, unsigned at, unsigned first)
+static void classify_native(struct pass *pass, unsigned at, const uint8_t *payload)
 {
 	const struct native_settings *native = pass->burst.worker->native;
 	if (native == NULL || !native->served)
 		pass_drop(pass, at, DROP_native_off);
 	else
-		pass_list_add(&pass->native[first - NATIVE_FIRST_CONTROL], at);
+		pass_add_native(pass, at, payload[0] - NATIVE_FIRST_CONTROL, payload);
 }
 
 static void classify_client(struct pass *pass, unsigned at)
@@ -66,7 +66,7 @@ static void classify_client(struct pass *pass, unsigned at)
 	else if (payload[0] <= FIRST_BYTE_STUN_LAST)
 		classify_stun(pass, at, payload);
 	else if (payload[0] <= NATIVE_FIRST_HANDLE && !(pass->server[at] & SERVER_ALTERNATE_PORT))
-		classify_native(pass, at, payload[0]);
+		classify_native(pass, at, payload);
 	else
 		pass_drop(pass, at, DROP_first_byte_unknown);
 }

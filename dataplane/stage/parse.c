@@ -38,7 +38,7 @@ static void not_forwarded(struct pass *pass, unsigned at, enum headers_verdict v
 
 // The native protocol's, to the listen port: which is by the first byte. False: left to classify.
 static inline __attribute__((always_inline)) bool classify_native_early(
-	struct pass *pass, unsigned at, unsigned which, unsigned own)
+	struct pass *pass, unsigned at, const uint8_t *payload, unsigned own)
 {
 	const struct worker *worker = pass->burst.worker;
 	const struct headers *h = &pass->burst.headers[at];
@@ -46,7 +46,7 @@ static inline __attribute__((always_inline)) bool classify_native_early(
 		source_bad_ipv4(worker->addresses, h->source))
 		return false;
 	pass->own[at] = pass->server[at] = (uint8_t)own;
-	pass_list_add(&pass->native[which], at);
+	pass_add_native(pass, at, payload[0] - NATIVE_FIRST_CONTROL, payload);
 	return true;
 }
 
@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) bool classify_early(
 	bool here = (own != OWN_ADDRESS_NONE) & (h->source_port != 0) & !(frame[0] & 1);
 	unsigned native = first[0] - (unsigned)NATIVE_FIRST_CONTROL;
 	if (__builtin_expect(here & client & (native < PASS_NATIVES), 0))
-		return classify_native_early(pass, at, native, own);
+		return classify_native_early(pass, at, first, own);
 	bool for_channel = (h->payload_length >= CHANNEL_DATA_HEADER_LENGTH) &
 			   (channel >= CHANNEL_NUMBER_FIRST) & (channel <= addresses->channel_last);
 	bool for_peer = relay_ports_contains(worker->relay_ports, own, (uint16_t)port);

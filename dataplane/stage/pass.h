@@ -5,6 +5,7 @@
 #pragma once
 
 #include "dataplane/burst.h"
+#include "dataplane/table/handles.h"
 #include "dataplane/table/mappings.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/worker.h"
@@ -76,6 +77,22 @@ static inline void pass_add_peer(
 		h->source_port, h->destination_port, own);
 	pass->own[at] = (uint8_t)own;
 	pass_list_add(list, at);
+}
+
+// A native datagram to the primary port, of 4 bytes or more. What its stage will wait for is sent
+// for now, while others are parsed: a handle's line, or the end of an address, which is not in the
+// line with the headers. A shorter datagram has something else there, inside of its buffer.
+static inline __attribute__((always_inline)) void pass_add_native(
+	struct pass *pass, unsigned at, enum pass_native which, const uint8_t *payload)
+{
+	if (which == PASS_BY_HANDLE) {
+		uint32_t index;
+		memcpy(&index, payload + NATIVE_BY_HANDLE_HEADER - 4, sizeof(index));
+		handles_prefetch(pass->burst.worker->handles, __builtin_bswap32(index));
+	} else {
+		__builtin_prefetch(payload + NATIVE_BY_ADDRESS_HEADER - 1);
+	}
+	pass_list_add(&pass->native[which], at);
 }
 
 static inline void pass_send(struct pass *pass, struct rte_mbuf *mbuf, uint16_t port)
