@@ -115,7 +115,7 @@ ip -n "$NAME-relay" link set r0 mtu 1500
 # ---- memory and CPUs ----
 configure af_xdp:r0 "hugepages = yes" "memory = 1000000"
 refuses 1 "hugepages = yes, but only .*nr_hugepages" -c "$CONFIG"
-configure ring:a,queues=16 "port = ring:b,queues=16" "port = ring:c,queues=16"
+configure ring:a,queues=16 "port = ring:b,queues=16" "port = ring:c,queues=16" "hugepages = no"
 refuses 1 "raise \[dataplane\] memory" -c "$CONFIG"
 configure af_xdp:r0 "cores = 0,999"
 refuses 1 "core 999 .*not available" -c "$CONFIG"
