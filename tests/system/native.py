@@ -270,9 +270,12 @@ class Client:
                      signer=None if "signature" in fields else key)
 
     def register(self, lifetime=600, epoch=None, fresh=True, **fields):
-        """The answer: REGISTERED, or REFUSED. fresh: with a cookie fetched for it, as order demands."""
+        """The answer: REGISTERED, or REFUSED. fresh: with a cookie fetched for it, as order demands; one that was shown before, in the same
+        tick of the relay's, would also link two registrations."""
         if fresh or self.challenge is None:
-            self.solicit()
+            shown = self.challenge and self.challenge.cookie
+            while self.solicit().cookie == shown:
+                pass
         if epoch is None:
             epoch = self.challenge.epoch
         answer = self.exchange(lambda number: self.register_message(number, epoch, lifetime, **fields))

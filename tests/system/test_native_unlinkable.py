@@ -24,7 +24,6 @@ if lab.coturn():
     lab.skip("turnserver knows nothing of the native protocol")
 # Bytes of a REGISTER that are the same for everybody: header; lifetime and epoch; admission.
 SAME = (0, 4), (24, 32), (104, 108)
-COOKIE = range(12, 24)
 
 
 def windows(raw):
