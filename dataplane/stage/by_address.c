@@ -219,8 +219,7 @@ static inline const uint8_t *payload_of(const struct pass *pass, unsigned at)
 }
 
 // What may be asked without keys. DROP_* or STATS_DROP_COUNT: well formed.
-static inline enum stats_drop malformed(
-	const uint8_t *frame, const struct headers *h, const uint8_t *payload)
+static inline enum stats_drop malformed(const struct headers *h, const uint8_t *payload)
 {
 	if (h->payload_length < NATIVE_BY_ADDRESS_HEADER)
 		return DROP_native_malformed;
@@ -230,9 +229,6 @@ static inline enum stats_drop malformed(
 		return DROP_native_malformed;
 	if ((uint8_t)(payload[2] - 1) >= NATIVE_HOPS_MAX)
 		return DROP_native_hops;
-	// RFC 8200 8.1: over IPv6 there is no UDP without a checksum.
-	if (h->family == NET_IPV6 && datagram_udp_checksum(frame, h) == 0)
-		return DROP_bad_checksum;
 	return STATS_DROP_COUNT;
 }
 
@@ -253,7 +249,7 @@ static void admit(struct pass *pass, struct by_address *all, const struct budget
 		const struct headers *h = &pass->burst.headers[at];
 		const uint8_t *frame = pass_frame(pass, at), *payload = frame + h->payload_offset;
 		const struct cookie_holder holder = native_holder(h);
-		enum stats_drop reason = malformed(frame, h, payload);
+		enum stats_drop reason = malformed(h, payload);
 		if (__builtin_expect(reason != STATS_DROP_COUNT, 0)) {
 			pass_drop(pass, at, reason);
 			continue;

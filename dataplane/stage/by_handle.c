@@ -21,12 +21,9 @@ static inline uint64_t header_word(const struct pass *pass, unsigned at)
 	return __builtin_bswap64(word);
 }
 
-// RFC 8200 8.1: over IPv6 there is no UDP without a checksum.
-static inline bool well_formed(const struct pass *pass, unsigned at, uint64_t word)
+static inline bool well_formed(const struct headers *h, uint64_t word)
 {
-	const struct headers *h = &pass->burst.headers[at];
-	return h->payload_length >= NATIVE_BY_HANDLE_HEADER && word >> 48 == HEADER_FIRST &&
-	       (h->family == NET_IPV4 || datagram_udp_checksum(pass_frame(pass, at), h) != 0);
+	return h->payload_length >= NATIVE_BY_HANDLE_HEADER && word >> 48 == HEADER_FIRST;
 }
 
 static const uint8_t *listen_address(const struct pass *pass, unsigned server)
@@ -116,11 +113,8 @@ static __attribute__((noinline)) void forward_patient(struct pass *pass, unsigne
 	struct handle_fields line;
 	struct client_key source;
 	uint32_t sequence;
-	if (!well_formed(pass, at, word)) {
-		pass_drop(pass, at,
-			h->payload_length < NATIVE_BY_HANDLE_HEADER || word >> 48 != HEADER_FIRST
-				? DROP_native_malformed
-				: DROP_bad_checksum);
+	if (!well_formed(h, word)) {
+		pass_drop(pass, at, DROP_native_malformed);
 		return;
 	}
 	native_source(&source, pass, at, h);
@@ -188,7 +182,7 @@ static inline __attribute__((always_inline)) bool forward_usual(
 	const struct headers *h = &pass->burst.headers[at];
 	uint8_t *payload = pass_frame(pass, at) + h->payload_offset;
 	struct line_words line;
-	if (!well_formed(pass, at, word) || (uint32_t)word >= worker->handles->count)
+	if (!well_formed(h, word) || (uint32_t)word >= worker->handles->count)
 		return false;
 	line_read(&worker->handles->lines[(uint32_t)word], h->source, from, to, &line);
 	// As handle_verdict, as differences. A line that is not live has zeros for a client, which

@@ -2,6 +2,7 @@
 // Third decision: which stage a whole UDP datagram or ICMP error belongs to, by own address, port
 // and first byte (RFC 7983, RFC 9443). Reads no table. Owner worker.
 #include "dataplane/native.h"
+#include "dataplane/stage/datagram.h"
 #include "dataplane/stage/kernel.h"
 #include "dataplane/stage/pass.h"
 #include "dataplane/stage/source.h"
@@ -57,6 +58,11 @@ static void classify_client(struct pass *pass, unsigned at)
 	}
 	if (h->payload_length < 4) {
 		pass_drop(pass, at, DROP_truncated);
+		return;
+	}
+	// RFC 8200 8.1: over IPv6 there is no UDP without a checksum.
+	if (h->family == NET_IPV6 && datagram_udp_checksum(pass_frame(pass, at), h) == 0) {
+		pass_drop(pass, at, DROP_bad_checksum);
 		return;
 	}
 	if (payload[0] >= FIRST_BYTE_CHANNEL_FIRST &&

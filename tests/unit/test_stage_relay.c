@@ -132,6 +132,16 @@ static void absent_checksum(void **state)
 		check_to_peer(p, 160, p == 0 ? SEEN_ABSENT : SEEN_RIGHT);
 		world_close();
 	}
+	// An IPv6 client may not leave it out, whomever it sends to.
+	for (unsigned p = 0; p < 2; p++) {
+		open_channel(1, p);
+		uint8_t buffer[256];
+		struct frame f = channel_frame(1, buffer, 160, 0);
+		f.checksum = FRAME_ABSENT;
+		run(&f);
+		assert_dropped(bad_checksum);
+		world_close();
+	}
 	// From an IPv4 peer to an IPv6 client it is computed; an IPv6 peer may not leave it out.
 	open_channel(1, 0);
 	struct frame f = peer_frame(0, 160);
