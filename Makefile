@@ -40,7 +40,7 @@ pkg = $(eval $(1)_$(2) := $$(shell pkg-config --$(1) $(3)))$($(1)_$(2))
 DPDK_CFLAGS = $(filter-out -march=%,$(subst -I/,-isystem /,$(call pkg,cflags,dpdk,libdpdk))) -DALLOW_EXPERIMENTAL_API
 DPDK_LIBS = $(call pkg,libs,dpdk,libdpdk) -lrte_net_ring
 BPF_LIBS = $(call pkg,libs,bpf,libbpf libxdp)
-LIB_LIBS = $(BLAKE3_LIBS) -lgnutls -linih -lsodium -lz
+LIB_LIBS = $(BLAKE3_LIBS) $(MLKEM_LIBS) -lgnutls -linih -lsodium -lz
 DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) $(BLAKE3_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
 CONTROLPLANE_LIBS = -luv -llmdb -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
 RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
@@ -54,7 +54,16 @@ BLAKE3_LIBS = $(call pkg,libs,blake3,libblake3)
 CFLAGS += $(BLAKE3_CFLAGS)
 endif
 
-lib_c := $(filter-out lib/crypto/$(if $(filter own,$(blake3)),blake3_packaged,blake3).c,$(wildcard lib/*/*.c))
+# The same for ML-KEM, which OpenSSL has since 3.5 (lib/crypto/mlkem1024.h).
+mlkem := $(shell pkg-config --exists 'libcrypto >= 3.5' 2>/dev/null && echo packaged || echo own)
+ifeq ($(mlkem),packaged)
+MLKEM_CFLAGS = -DPACKAGED_MLKEM $(call pkg,cflags,mlkem,libcrypto)
+MLKEM_LIBS = $(call pkg,libs,mlkem,libcrypto)
+CFLAGS += $(MLKEM_CFLAGS)
+endif
+
+lib_not := $(if $(filter own,$(blake3)),blake3_packaged,blake3) $(if $(filter own,$(mlkem)),mlkem1024_packaged,mlkem1024)
+lib_c := $(filter-out $(lib_not:%=lib/crypto/%.c),$(wildcard lib/*/*.c))
 dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) $(filter-out %.bpf.c,$(wildcard ebpf/*.c))
 relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
 controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
@@ -142,13 +151,13 @@ $(OUT)/obj/dataplane/%.o $(OUT)/obj/ebpf/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_
 # ebpf/embed.c takes them in with .incbin, which no compiler lists as a dependency.
 $(OUT)/obj/ebpf/embed.o: $(bpf_objects)
 
-# Objects made with one BLAKE3 do not fit those made with the other: this file changes when the choice does.
+# Objects made with one BLAKE3 do not fit those made with the other: this file changes when a choice does.
 .PHONY: always
-$(sort $(OUT)/blake3 build/blake3): always
+$(sort $(OUT)/packaged build/packaged): always
 	@mkdir -p $(@D)
-	@echo $(blake3) | cmp -s - $@ || echo $(blake3) >$@
+	@echo $(blake3) $(mlkem) | cmp -s - $@ || echo $(blake3) $(mlkem) >$@
 
-$(OUT)/obj/%.o: %.c $(OUT)/blake3
+$(OUT)/obj/%.o: %.c $(OUT)/packaged
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -188,14 +197,14 @@ $(OUT)/bin/relaycall: $(OUT)/obj/endpoint/relaycall/relaycall.o $(OUT)/relaycall
 # ---- libendpoint: what others link with; exports what its public headers declare ----
 
 $(OUT)/pic/%.o: CFLAGS := $(filter-out -fPIE,$(CFLAGS)) -fPIC
-$(OUT)/pic/%.o: %.c $(OUT)/blake3
+$(OUT)/pic/%.o: %.c $(OUT)/packaged
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/pic/lib.a: $(patsubst %.c,$(OUT)/pic/%.o,$(filter lib/crypto/% lib/net/% lib/wire/%,$(lib_c)))
 $(OUT)/lib/$(libendpoint): $(patsubst %.c,$(OUT)/pic/%.o,$(endpoint_c)) $(OUT)/pic/lib.a endpoint/libendpoint.map
 	@mkdir -p $(@D)
 	$(CC) -shared $(MODE_FLAGS) -Wl,-z,relro,-z,now,--no-undefined,-soname,$(basename $(basename $(libendpoint))) \
-		-Wl,--version-script=endpoint/libendpoint.map -o $@ $(filter %.o %.a,$^) -luv -lsodium $(BLAKE3_LIBS)
+		-Wl,--version-script=endpoint/libendpoint.map -o $@ $(filter %.o %.a,$^) -luv -lsodium $(BLAKE3_LIBS) $(MLKEM_LIBS)
 
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
@@ -226,11 +235,11 @@ build/perf/%: build/obj/perf/%.o $(generator_o) build/dataplane.a build/lib.a
 
 # ---- fuzzing: own objects, clang, libFuzzer ----
 
-FUZZ_FLAGS := $(BLAKE3_CFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
+FUZZ_FLAGS := $(BLAKE3_CFLAGS) $(MLKEM_CFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 fuzz_object = $(patsubst %.c,build/fuzz/obj/%.o,$(1))
 build/fuzz/obj/dataplane/%.o build/fuzz/obj/ebpf/%.o build/fuzz/obj/tests/%.o: FUZZ_FLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 build/fuzz/obj/ebpf/embed.o: $(bpf_objects)
-build/fuzz/obj/%.o: %.c build/blake3
+build/fuzz/obj/%.o: %.c build/packaged
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
