@@ -6,6 +6,7 @@
 #include "controlplane/registration/core.h"
 #include "lib/crypto/epoch.h"
 #include "lib/net/address_text.h"
+#include "tests/fuzz/reproducible.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -79,30 +80,6 @@ static size_t next_size(void)
 	size_t high = next();
 	return high * 256 + next();
 }
-
-// ---- a reproducible stand-in for the system's random numbers ----
-
-static uint64_t random_state;
-
-static uint32_t random_next(void)
-{
-	random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return (uint32_t)(random_state >> 32);
-}
-
-static void random_fill(void *buffer, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		((uint8_t *)buffer)[i] = (uint8_t)random_next();
-}
-
-static const char *random_name(void)
-{
-	return "reproducible";
-}
-
-static randombytes_implementation reproducible = {
-	.implementation_name = random_name, .random = random_next, .buf = random_fill};
 
 // ---- what the core asks of its neighbours ----
 

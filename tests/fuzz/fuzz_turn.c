@@ -8,6 +8,7 @@
 #include "lib/net/special_ranges.h"
 #include "lib/wire/stun.h"
 #include "lib/wire/stun_integrity.h"
+#include "tests/fuzz/reproducible.h"
 #include "tests/unit/turn_invariants.h"
 
 #include <errno.h>
@@ -50,7 +51,6 @@ static struct world {
 
 static const uint8_t *input;
 static size_t input_left;
-static uint64_t random_state;
 
 static uint8_t next(void)
 {
@@ -59,28 +59,6 @@ static uint8_t next(void)
 	input_left--;
 	return *input++;
 }
-
-// ---- a reproducible stand-in for the system's random numbers ----
-
-static uint32_t random_next(void)
-{
-	random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return (uint32_t)(random_state >> 32);
-}
-
-static void random_fill(void *buffer, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		((uint8_t *)buffer)[i] = (uint8_t)random_next();
-}
-
-static const char *random_name(void)
-{
-	return "reproducible";
-}
-
-static randombytes_implementation reproducible = {
-	.implementation_name = random_name, .random = random_next, .buf = random_fill};
 
 // ---- what the core asks of its neighbours ----
 

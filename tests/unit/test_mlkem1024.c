@@ -4,9 +4,9 @@
 // ciphertext is rejected.
 // wrap: cpu_has_avx2
 // wrap: cpu_has_avx512
-#include "lib/crypto/cpu.h"
 #include "lib/crypto/keccak.h"
 #include "lib/crypto/mlkem1024.h"
+#include "tests/unit/cpu_builds.h"
 #include "tests/vectors/mlkem1024.h"
 
 #include <jansson.h>
@@ -34,30 +34,6 @@ enum {
 };
 
 static const uint8_t zero[CIPHERTEXT];
-
-// ---- neighbours: 0 is the build for any processor, 1 AVX2, 2 AVX-512 ----
-
-static unsigned build;
-
-bool __real_cpu_has_avx2(void);
-bool __wrap_cpu_has_avx2(void);
-bool __real_cpu_has_avx512(void);
-bool __wrap_cpu_has_avx512(void);
-
-bool __wrap_cpu_has_avx2(void)
-{
-	return build >= 1 && __real_cpu_has_avx2();
-}
-
-bool __wrap_cpu_has_avx512(void)
-{
-	return build >= 2 && __real_cpu_has_avx512();
-}
-
-static unsigned builds(void)
-{
-	return __real_cpu_has_avx512() ? 3 : __real_cpu_has_avx2() ? 2 : 1;
-}
 
 // ---- one vector ----
 
