@@ -92,11 +92,13 @@ lab_alive() { [ -e "$LAB_DIR/$1.pid" ] && kill -0 "$(cat "$LAB_DIR/$1.pid")" 2>/
 
 lab_gone() { ! lab_running "$1"; }
 
-# A zombie waits for its parent, which may be another process than this one.
+# A zombie waits for its parent, which may be another process than this one. One whose other threads
+# are still there has not let go of its files and locks: the first thread is often the first to die.
 lab_running() {
-	local state
+	local state tasks
 	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-	[ -n "$state" ] && [ "$state" != Z ]
+	tasks=("/proc/$1/task"/*)
+	[ -n "$state" ] && { [ "$state" != Z ] || [ ${#tasks[@]} -gt 1 ]; }
 }
 
 # lab_stop NAME [SIGNAL]: ends what lab_spawn started, by its pid, harder after five seconds.
