@@ -44,7 +44,7 @@ LIB_LIBS = $(BLAKE3_LIBS) $(MLKEM_LIBS) -lgnutls -linih -lsodium -lz
 DATAPLANE_LIBS = $(DPDK_LIBS) $(BPF_LIBS) $(BLAKE3_LIBS) -linih -lsodium -lz -lseccomp -lcap-ng -lsystemd
 CONTROLPLANE_LIBS = -luv -llmdb -lmnl -ljansson -lsystemd -lseccomp -lcap-ng $(LIB_LIBS)
 RELAYCTL_LIBS = -ljansson $(LIB_LIBS)
-RELAYCALL_LIBS = -luv -ljansson $(LIB_LIBS)
+RELAYCALL_LIBS = -luv -ljansson -lopus -lqrencode -lasound -lm $(LIB_LIBS)
 
 # A packaged libblake3 rather than our own, where there is one (lib/crypto/blake3.h).
 blake3 := $(shell pkg-config --exists libblake3 2>/dev/null && echo packaged || echo own)
@@ -67,8 +67,8 @@ lib_c := $(filter-out $(lib_not:%=lib/crypto/%.c),$(wildcard lib/*/*.c))
 dataplane_c := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) $(filter-out %.bpf.c,$(wildcard ebpf/*.c))
 relayctl_c := $(filter-out controlplane/relayctl/relayctl.c,$(wildcard controlplane/relayctl/*.c))
 controlplane_c := $(filter-out controlplane/main.c controlplane/relayctl/%,$(wildcard controlplane/*.c controlplane/*/*.c))
-endpoint_c := $(wildcard endpoint/*.c)
-relaycall_c := $(filter-out endpoint/relaycall/relaycall.c,$(wildcard endpoint/relaycall/*.c))
+endpoint_c := $(wildcard endpoint/*.c $(patsubst %,endpoint/%/*.c,session agent turn paths phone))
+relaycall_c := $(filter-out endpoint/relaycall/relaycall.c,$(wildcard endpoint/relaycall/*.c endpoint/voice/*.c))
 bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
@@ -215,12 +215,12 @@ $(OUT)/obj/tests/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/unit/$*.c) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group \
-		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+		-Wl,--as-needed -lcmocka $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
 
 $(OUT)/tests/sim: $(call object,$(sim_c)) $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,$(sim_c)) -o $@ $(call object,$(sim_c)) -Wl,--start-group $(archives) -Wl,--end-group \
-		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
 
 # Run under valgrind, so only as they are shipped.
 build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
@@ -248,7 +248,7 @@ build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $
 	ar rcs $@ $^
 
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/all.a
-	$(CLANG) -fsanitize=fuzzer,address,undefined $(call wraps,tests/fuzz/fuzz_$*.c) -o $@ $< build/fuzz/all.a -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS)
+	$(CLANG) -fsanitize=fuzzer,address,undefined $(call wraps,tests/fuzz/fuzz_$*.c) -o $@ $< build/fuzz/all.a -Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
 
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
