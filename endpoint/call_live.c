@@ -231,6 +231,15 @@ void core_live_data(struct endpoint *e, const uint8_t *data, size_t size)
 		core_count(e, ENDPOINT_COUNTER_ignored_handle);
 		return;
 	}
+	if (call->bare) {
+		core_event(e, &(struct endpoint_event){
+				      .type = ENDPOINT_DATA,
+				      .call = call->id,
+				      .data = m.payload,
+				      .size = m.payload_size,
+			      });
+		return;
+	}
 	int result = seal_frame_open(&call->session, m.payload, m.payload_size, opened);
 	if (result != 0) {
 		core_count(e, result == -EALREADY ? ENDPOINT_COUNTER_ignored_replay
@@ -250,22 +259,24 @@ static int send_data(struct endpoint *e, uint64_t id, const void *data, size_t s
 {
 	uint8_t message[NATIVE_MESSAGE_MAX], frame[SEAL_FRAME_OVERHEAD + ENDPOINT_DATA_MAX];
 	struct call *call = core_call_find(e, id);
+	struct native_by_handle m = {.payload = frame, .payload_size = SEAL_FRAME_OVERHEAD + size};
 
 	if (call == NULL)
 		return -ENOENT;
 	if (call->state != CALL_OPEN)
 		return -ENOTCONN;
-	if (size > ENDPOINT_DATA_MAX)
+	if (size > (call->bare ? ENDPOINT_BARE_MAX : ENDPOINT_DATA_MAX))
 		return -EMSGSIZE;
-	int result = seal_frame(&call->session, data, size, frame);
-	if (result != 0)
-		return result;
-	size_t whole = native_by_handle_build(message, sizeof(message),
-		&(struct native_by_handle){
-			.handle = call->handle,
-			.payload = frame,
-			.payload_size = SEAL_FRAME_OVERHEAD + size,
-		});
+	m.handle = call->handle;
+	if (call->bare) {
+		m.payload = data;
+		m.payload_size = size;
+	} else {
+		int result = seal_frame(&call->session, data, size, frame);
+		if (result != 0)
+			return result;
+	}
+	size_t whole = native_by_handle_build(message, sizeof(message), &m);
 	core_send(e, message, whole);
 	return 0;
 }
@@ -277,6 +288,16 @@ int endpoint_send(struct endpoint *endpoint, uint64_t call, const void *data, si
 	int result = send_data(endpoint, call, data, size);
 	core_leave(endpoint);
 	return result;
+}
+
+int endpoint_call_bare(struct endpoint *endpoint, uint64_t id)
+{
+	struct call *call = core_call_find(endpoint, id);
+
+	if (call == NULL)
+		return -ENOENT;
+	call->bare = true;
+	return 0;
 }
 
 int endpoint_close(struct endpoint *endpoint, uint64_t id, struct endpoint_time now)

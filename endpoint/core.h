@@ -197,6 +197,7 @@ struct call {
 	uint64_t id;
 	enum call_state state;
 	bool caller;
+	bool bare; // data is not ours to seal
 	struct endpoint_peer peer;
 	uint8_t open_id[NATIVE_OPEN_ID_SIZE];
 	struct call_setup *setup;

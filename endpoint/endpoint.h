@@ -41,6 +41,7 @@ enum {
 	ENDPOINT_CALLS_MAX = 64,      // at once, in any state
 	ENDPOINT_DATAGRAM_MAX = 1232, // what this library sends at most
 	ENDPOINT_DATA_MAX = 1200,     // bytes of endpoint_send
+	ENDPOINT_BARE_MAX = 1224,     // the same of a bare call
 	ENDPOINT_OFFER_MAX = 756,     // bytes sealed into endpoint_open
 	ENDPOINT_ANSWER_MAX = 836,    // bytes sealed into endpoint_accept
 	ENDPOINT_MESSAGE_MAX = 1055,  // bytes of endpoint_send_to_peer
@@ -296,6 +297,10 @@ int endpoint_decline(struct endpoint *endpoint, uint64_t call, struct endpoint_t
 // -EMSGSIZE: more than ENDPOINT_DATA_MAX; -EOVERFLOW: 2^64 frames were sent.
 int endpoint_send(struct endpoint *endpoint, uint64_t call, const void *data, size_t size,
 	struct endpoint_time now);
+// From now on endpoint_send and ENDPOINT_DATA of this call carry bytes as they are, at most
+// ENDPOINT_BARE_MAX of them: sealing them is the caller's task (endpoint/session). Both ends say so,
+// the caller after endpoint_open, the callee before endpoint_accept. -ENOENT: no such call.
+int endpoint_call_bare(struct endpoint *endpoint, uint64_t call);
 // Ends a call in any state; the peer is told. No event follows. -ENOENT: no such call.
 int endpoint_close(struct endpoint *endpoint, uint64_t call, struct endpoint_time now);
 

@@ -23,7 +23,7 @@ struct world_packet {
 struct world_event {
 	struct endpoint_event event; // pointers are not good any more
 	uint64_t at;
-	uint8_t data[ENDPOINT_DATA_MAX];
+	uint8_t data[ENDPOINT_BARE_MAX];
 	size_t size;
 	struct endpoint_peer from;
 };

@@ -122,6 +122,49 @@ static void opens_and_talks(void **state)
 		endpoint_send(alice->endpoint, ids[0] + 9, "x", 1, world_time(alice)), -ENOENT);
 }
 
+static void accept_bare(struct world_client *c, const struct endpoint_event *event)
+{
+	if (event->type != ENDPOINT_INVITE)
+		return;
+	assert_int_equal(endpoint_call_bare(c->endpoint, event->call), 0);
+	assert_int_equal(endpoint_accept(c->endpoint, event->call, "", 0, world_time(c)), 0);
+}
+
+static const char bare_text[] = "nobody seals this";
+
+static bool in_clear(struct world *world, bool to_relay, const uint8_t *data, size_t size)
+{
+	unsigned *seen = world->look_context;
+	(void)to_relay;
+	*seen += memmem(data, size, bare_text, sizeof(bare_text) - 1) != NULL;
+	return true;
+}
+
+static void bare_calls_carry_bytes(void **state)
+{
+	(void)state;
+	unsigned seen = 0;
+	uint8_t longest[ENDPOINT_BARE_MAX + 1] = {9};
+	bob->react = accept_bare;
+	uint64_t id = call(alice, bob);
+	assert_int_equal(endpoint_call_bare(alice->endpoint, id), 0);
+	assert_int_equal(endpoint_call_bare(alice->endpoint, id + 9), -ENOENT);
+	assert_non_null(world_wait(&w, alice, 0, ENDPOINT_OPENED, 1000));
+	world_run(&w, 100);
+	w.look = in_clear;
+	w.look_context = &seen;
+	say(alice, id, bare_text);
+	assert_int_equal(
+		endpoint_send(alice->endpoint, id, longest, ENDPOINT_BARE_MAX, world_time(alice)),
+		0);
+	assert_int_equal(
+		endpoint_send(alice->endpoint, id, longest, sizeof(longest), world_time(alice)),
+		-EMSGSIZE);
+	world_run(&w, 100);
+	assert_true(heard(bob, bare_text));
+	assert_int_equal(seen, 2); // to the relay and from it
+}
+
 static void is_kept_for_hours(void **state)
 {
 	(void)state;
@@ -515,6 +558,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 		TEST(opens_and_talks),
+		TEST(bare_calls_carry_bytes),
 		TEST(is_kept_for_hours),
 		TEST(either_side_closes),
 		TEST(declined),
