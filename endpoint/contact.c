@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Contact strings, both ways; see contact.h.
+// Contact cards, both ways; see contact.h.
 #include "endpoint/contact.h"
 #include "endpoint/contact_name.h"
 
@@ -13,11 +13,14 @@
 #include <string.h>
 
 enum {
-	VERSION_1 = 1,
+	VERSION_2 = 2,
 	CHECK_SIZE = 4,
 	KIND_NAME = 0,
-	RELAY_MAX = 1 + 1 + ENDPOINT_CONTACT_NAME_MAX + 2,
-	BYTES_MAX = 1 + 32 + 32 + 1 + 32 + 1 + ENDPOINT_RELAYS_MAX * RELAY_MAX + CHECK_SIZE,
+	KEY_KNOWN = 0x80,
+	ADDRESS_MAX = 1 + 1 + ENDPOINT_CONTACT_NAME_MAX + 2,
+	RELAY_MAX = 1 + ENDPOINT_KEY_SIZE + ENDPOINT_CONTACT_ADDRESSES_MAX * ADDRESS_MAX,
+	BYTES_MAX = 1 + 3 * ENDPOINT_KEY_SIZE + 1 + ENDPOINT_CONTACT_RELAYS_MAX * RELAY_MAX +
+		    CHECK_SIZE,
 	SCHEME_SIZE = sizeof(ENDPOINT_CONTACT_SCHEME) - 1,
 };
 static_assert(SCHEME_SIZE + (BYTES_MAX * 4 + 2) / 3 + 1 <= ENDPOINT_CONTACT_TEXT_SIZE, "fits");
@@ -50,29 +53,28 @@ bool contact_name_valid(const char *name, size_t size)
 	return !number;
 }
 
-static bool take_relay(struct cursor *c, struct endpoint_contact_relay *relay)
+static bool take_address(struct cursor *c, struct endpoint_contact_address *out)
 {
 	uint8_t kind, size;
 	const uint8_t *bytes;
 
-	memset(relay, 0, sizeof(*relay));
 	if (!cursor_u8(c, &kind))
 		return false;
 	if (kind == KIND_NAME) {
 		if (!cursor_u8(c, &size) || (bytes = cursor_take(c, size)) == NULL ||
 			!contact_name_valid((const char *)bytes, size))
 			return false;
-		memcpy(relay->name, bytes, size);
+		memcpy(out->name, bytes, size);
 	} else if (kind == 4 || kind == 6) {
 		size = kind == 4 ? 4 : 16;
 		if ((bytes = cursor_take(c, size)) == NULL)
 			return false;
-		memcpy(relay->transport.address, bytes, size);
-		relay->transport.family = kind;
+		memcpy(out->transport.address, bytes, size);
+		out->transport.family = kind;
 	} else {
 		return false;
 	}
-	return cursor_u16(c, &relay->transport.port) && relay->transport.port != 0;
+	return cursor_u16(c, &out->transport.port) && out->transport.port != 0;
 }
 
 static bool take_key(struct cursor *c, uint8_t out[static ENDPOINT_KEY_SIZE])
@@ -83,18 +85,32 @@ static bool take_key(struct cursor *c, uint8_t out[static ENDPOINT_KEY_SIZE])
 	return bytes != NULL;
 }
 
+static bool take_relay(struct cursor *c, struct endpoint_contact_relay *relay)
+{
+	uint8_t head;
+
+	if (!cursor_u8(c, &head))
+		return false;
+	relay->has_key = (head & KEY_KNOWN) != 0;
+	size_t count = head & (KEY_KNOWN - 1);
+	if (count == 0 || count > ENDPOINT_CONTACT_ADDRESSES_MAX ||
+		(relay->has_key && !take_key(c, relay->key)))
+		return false;
+	for (; relay->address_count < count; relay->address_count++)
+		if (!take_address(c, &relay->addresses[relay->address_count]))
+			return false;
+	return true;
+}
+
 static bool take_contact(struct cursor *c, struct endpoint_contact *out)
 {
-	uint8_t has_key, count;
+	uint8_t count;
 
-	if (!take_key(c, out->peer.namespace_id) || !take_key(c, out->peer.delivery_key) ||
-		!cursor_u8(c, &has_key) || has_key > 1)
+	if (!take_key(c, out->peer.namespace_id) || !take_key(c, out->identity_key) ||
+		!take_key(c, out->peer.delivery_key) || !cursor_u8(c, &count) || count == 0 ||
+		count > ENDPOINT_CONTACT_RELAYS_MAX)
 		return false;
-	out->has_relay_key = has_key;
-	if ((has_key && !take_key(c, out->relay_key)) || !cursor_u8(c, &count) || count == 0 ||
-		count > ENDPOINT_RELAYS_MAX)
-		return false;
-	for (out->relay_count = 0; out->relay_count < count; out->relay_count++)
+	for (; out->relay_count < count; out->relay_count++)
 		if (!take_relay(c, &out->relays[out->relay_count]))
 			return false;
 	return cursor_left(c) == 0;
@@ -120,12 +136,15 @@ int endpoint_contact_parse(const char *text, struct endpoint_contact *out)
 	blake3_hash(bytes, size, check);
 	if (memcmp(check, bytes + size, CHECK_SIZE) != 0)
 		return -EINVAL;
-	if (bytes[0] != VERSION_1)
+	if (bytes[0] != VERSION_2)
 		return -EPROTONOSUPPORT;
 	struct cursor c = cursor_make(bytes + 1, size - 1);
 	if (!take_contact(&c, out))
 		return -EINVAL;
-	return crypto_core_ed25519_is_valid_point(out->peer.delivery_key) ? 0 : -EKEYREJECTED;
+	if (crypto_core_ed25519_is_valid_point(out->identity_key) == 0 ||
+		crypto_core_ed25519_is_valid_point(out->peer.delivery_key) == 0)
+		return -EKEYREJECTED;
+	return 0;
 }
 
 // ---- writing ----
@@ -147,17 +166,17 @@ static void put_u8(struct pen *pen, size_t number)
 	put(pen, &(uint8_t){(uint8_t)number}, 1);
 }
 
-static bool put_relay(struct pen *pen, const struct endpoint_contact_relay *relay)
+static bool put_address(struct pen *pen, const struct endpoint_contact_address *address)
 {
-	const struct endpoint_transport *t = &relay->transport;
-	size_t length = strnlen(relay->name, sizeof(relay->name));
+	const struct endpoint_transport *t = &address->transport;
+	size_t length = strnlen(address->name, sizeof(address->name));
 
 	if (length > 0) {
-		if (!contact_name_valid(relay->name, length))
+		if (!contact_name_valid(address->name, length))
 			return false;
 		put_u8(pen, KIND_NAME);
 		put_u8(pen, length);
-		put(pen, relay->name, length);
+		put(pen, address->name, length);
 	} else {
 		if (t->family != 4 && t->family != 6)
 			return false;
@@ -169,20 +188,31 @@ static bool put_relay(struct pen *pen, const struct endpoint_contact_relay *rela
 	return t->port != 0;
 }
 
+static bool put_relay(struct pen *pen, const struct endpoint_contact_relay *relay)
+{
+	if (relay->address_count == 0 || relay->address_count > ENDPOINT_CONTACT_ADDRESSES_MAX)
+		return false;
+	put_u8(pen, relay->address_count | (relay->has_key ? KEY_KNOWN : 0));
+	if (relay->has_key)
+		put(pen, relay->key, ENDPOINT_KEY_SIZE);
+	for (size_t i = 0; i < relay->address_count; i++)
+		if (!put_address(pen, &relay->addresses[i]))
+			return false;
+	return true;
+}
+
 int endpoint_contact_format(
 	const struct endpoint_contact *contact, char text[ENDPOINT_CONTACT_TEXT_SIZE])
 {
 	struct pen pen = {.size = 0};
 	uint8_t check[BLAKE3_HASH_LENGTH];
 
-	if (contact->relay_count == 0 || contact->relay_count > ENDPOINT_RELAYS_MAX)
+	if (contact->relay_count == 0 || contact->relay_count > ENDPOINT_CONTACT_RELAYS_MAX)
 		return -EINVAL;
-	put_u8(&pen, VERSION_1);
+	put_u8(&pen, VERSION_2);
 	put(&pen, contact->peer.namespace_id, ENDPOINT_KEY_SIZE);
+	put(&pen, contact->identity_key, ENDPOINT_KEY_SIZE);
 	put(&pen, contact->peer.delivery_key, ENDPOINT_KEY_SIZE);
-	put_u8(&pen, contact->has_relay_key);
-	if (contact->has_relay_key)
-		put(&pen, contact->relay_key, ENDPOINT_KEY_SIZE);
 	put_u8(&pen, contact->relay_count);
 	for (size_t i = 0; i < contact->relay_count; i++)
 		if (!put_relay(&pen, &contact->relays[i]))

@@ -7,8 +7,8 @@
 //     hello RELAY-ADDRESS:PORT              answers calls and prints what it hears
 //     hello RELAY-ADDRESS:PORT CONTACT      calls
 //
-// Real programs keep the identity's seed (it is new in each run here), resolve names, and give up
-// after a while.
+// Real programs have an identity key that is another one than the delivery key, keep the seeds of
+// both (the one here is new in each run), resolve names, and give up after a while.
 #include <endpoint/contact.h>
 #include <endpoint/driver.h>
 #include <endpoint/endpoint.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 static struct endpoint_driver *driver;
-static struct endpoint_contact relay, callee;
+static struct endpoint_contact self, callee;
 static int calling, code;
 
 static void leave(int result)
@@ -36,10 +36,11 @@ static void print_contact(const struct endpoint_event *event)
 
 	if (calling || event->registered.renewed)
 		return;
-	endpoint_self(endpoint_driver_core(driver), &relay.peer);
-	relay.has_relay_key = true;
-	memcpy(relay.relay_key, event->registered.relay_key, ENDPOINT_KEY_SIZE);
-	if (endpoint_contact_format(&relay, text) == 0)
+	endpoint_self(endpoint_driver_core(driver), &self.peer);
+	memcpy(self.identity_key, self.peer.delivery_key, ENDPOINT_KEY_SIZE);
+	self.relays[0].has_key = true;
+	memcpy(self.relays[0].key, event->registered.relay_key, ENDPOINT_KEY_SIZE);
+	if (endpoint_contact_format(&self, text) == 0)
 		printf("%s\n", text);
 	fflush(stdout);
 }
@@ -95,13 +96,14 @@ int main(int argc, char **argv)
 	uint64_t call;
 
 	calling = argc == 3;
-	if (argc < 2 || endpoint_contact_relay_parse(argv[1], &relay.relays[0]) != 0 ||
+	if (argc < 2 ||
+		endpoint_contact_address_parse(argv[1], &self.relays[0].addresses[0]) != 0 ||
 		(calling && endpoint_contact_parse(argv[2], &callee) != 0)) {
 		fprintf(stderr, "usage: hello RELAY-ADDRESS:PORT [CONTACT]\n");
 		return 2;
 	}
-	relay.relay_count = 1;
-	config.relays[0] = relay.relays[0].transport;
+	self.relay_count = self.relays[0].address_count = 1;
+	config.relays[0] = self.relays[0].addresses[0].transport;
 	int random = open("/dev/urandom", O_RDONLY);
 	if (random < 0 || read(random, config.delivery_seed, 32) != 32 ||
 		read(random, config.namespace_id, 32) != 32)

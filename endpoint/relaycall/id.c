@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // relaycall id: who we are, as a contact string for others. Makes the identity at first use and
-// notes the relay that it is given.
+// notes the relays that it is given.
 #include "endpoint/relaycall/identity.h"
 #include "endpoint/relaycall/session.h"
-
-#include "lib/crypto/blinding.h"
 
 #include <jansson.h>
 #include <sodium.h>
@@ -12,54 +10,75 @@
 #include <stdio.h>
 #include <string.h>
 
-static void note_relay(struct identity *identity, const struct relaycall_options *options)
+static void note_relays(struct identity *identity, const struct relaycall_options *options)
 {
-	if (options->relay_count > 0) {
-		memcpy(identity->relays, options->relays, sizeof(identity->relays));
-		identity->relay_count = options->relay_count;
-		identity->has_relay_key = false; // it was the other relay's
+	for (size_t i = 0; i < ENDPOINT_CONTACT_RELAYS_MAX; i++) {
+		const struct endpoint_contact_relay *given = &options->relays[i];
+		struct endpoint_contact_relay *noted = &identity->relays[i];
+		if (given->address_count > 0) {
+			*noted = *given; // the noted key was the other relay's
+		} else if (given->has_key) {
+			noted->has_key = true;
+			memcpy(noted->key, given->key, ENDPOINT_KEY_SIZE);
+		}
+		if (noted->address_count > 0 && identity->relay_count <= i)
+			identity->relay_count = i + 1;
 	}
-	if (options->has_relay_key) {
-		identity->has_relay_key = true;
-		memcpy(identity->relay_key, options->relay_key, ENDPOINT_KEY_SIZE);
-	}
+}
+
+static bool given(const struct relaycall_options *options)
+{
+	for (size_t i = 0; i < ENDPOINT_CONTACT_RELAYS_MAX; i++)
+		if (options->relays[i].address_count > 0 || options->relays[i].has_key)
+			return true;
+	return false;
+}
+
+static const char *key_text(const uint8_t key[ENDPOINT_KEY_SIZE], char text[48])
+{
+	return sodium_bin2base64(
+		text, 48, key, ENDPOINT_KEY_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+static json_t *relay_json(const struct endpoint_contact_relay *relay)
+{
+	char text[ENDPOINT_CONTACT_NAME_MAX + 8];
+	json_t *addresses = json_array();
+
+	for (size_t i = 0; i < relay->address_count; i++)
+		json_array_append_new(
+			addresses, json_string(endpoint_contact_address_format(
+					   &relay->addresses[i], text, sizeof(text))));
+	json_t *object = json_pack("{s:o}", "addresses", addresses);
+	if (relay->has_key)
+		json_object_set_new(object, "key", json_string(key_text(relay->key, text)));
+	return object;
 }
 
 static void print_json(const struct identity *identity, const struct endpoint_contact *contact,
 	const char *text, bool made)
 {
-	char key[64], relay[ENDPOINT_CONTACT_NAME_MAX + 8];
+	char identity_key[48], delivery_key[48];
 	json_t *relays = json_array();
 
 	for (size_t i = 0; i < contact->relay_count; i++)
-		json_array_append_new(relays, json_string(endpoint_contact_relay_format(
-						      &contact->relays[i], relay, sizeof(relay))));
-	sodium_bin2base64(key, sizeof(key), contact->peer.delivery_key, ENDPOINT_KEY_SIZE,
-		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	session_print_json(json_pack("{s:s,s:s,s:s,s:b,s:b,s:o}", "contact", text, "delivery_key",
-		key, "identity", identity->path, "made", made, "relay_key_known",
-		contact->has_relay_key, "relays", relays));
+		json_array_append_new(relays, relay_json(&contact->relays[i]));
+	session_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b,s:o}", "contact", text, "identity_key",
+		key_text(contact->identity_key, identity_key), "delivery_key",
+		key_text(contact->peer.delivery_key, delivery_key), "identity", identity->path,
+		"made", made, "relays", relays));
 }
 
 static int show(const struct identity *identity, bool json, bool made)
 {
-	struct endpoint_contact contact = {
-		.has_relay_key = identity->has_relay_key,
-		.relay_count = identity->relay_count,
-	};
-	struct blinding_secret secret;
+	struct endpoint_contact contact;
 	char text[ENDPOINT_CONTACT_TEXT_SIZE];
 
-	memcpy(contact.peer.namespace_id, identity->namespace_id, ENDPOINT_KEY_SIZE);
-	blinding_secret_expand(&secret, identity->seed);
-	blinding_secret_public(contact.peer.delivery_key, &secret);
-	sodium_memzero(&secret, sizeof(secret));
-	memcpy(contact.relay_key, identity->relay_key, ENDPOINT_KEY_SIZE);
-	memcpy(contact.relays, identity->relays, sizeof(contact.relays));
 	if (identity->relay_count == 0)
 		return relaycall_fail(RELAYCALL_FAILED,
 			"%s names no relay yet: relaycall id --relay ADDRESS[:PORT]",
 			identity->path);
+	identity_contact(identity, &contact);
 	if (endpoint_contact_format(&contact, text) != 0)
 		return relaycall_fail(RELAYCALL_FAILED, "%s: its relays do not fit into a contact",
 			identity->path);
@@ -81,8 +100,8 @@ int relaycall_id(const struct relaycall_options *options)
 	if (made && !options->json)
 		fprintf(stderr, "relaycall: made %s\n", identity.path);
 	int code = RELAYCALL_OK;
-	if (options->relay_count > 0 || options->has_relay_key) {
-		note_relay(&identity, options);
+	if (given(options)) {
+		note_relays(&identity, options);
 		if (identity_save(&identity, error) != 0)
 			code = relaycall_fail(RELAYCALL_FAILED, "%s", error);
 	}

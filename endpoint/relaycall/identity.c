@@ -4,6 +4,8 @@
 
 #include "endpoint/relaycall/file.h"
 
+#include "lib/crypto/blinding.h"
+
 #include <ini.h>
 #include <sodium.h>
 
@@ -43,7 +45,7 @@ bool identity_key_parse(const char *text, uint8_t out[ENDPOINT_KEY_SIZE])
 
 struct reading {
 	struct identity *identity;
-	bool has_namespace, has_seed;
+	bool has_namespace, has_identity, has_delivery;
 };
 
 static int on_value(void *user, const char *section, const char *name, const char *value)
@@ -55,12 +57,18 @@ static int on_value(void *user, const char *section, const char *name, const cha
 		return 0;
 	if (strcmp(name, "namespace") == 0 && !r->has_namespace)
 		return r->has_namespace = identity_key_parse(value, id->namespace_id);
-	if (strcmp(name, "seed") == 0 && !r->has_seed)
-		return r->has_seed = identity_key_parse(value, id->seed);
-	if (strcmp(name, "relay-key") == 0 && !id->has_relay_key)
-		return id->has_relay_key = identity_key_parse(value, id->relay_key);
-	if (strcmp(name, "relay") == 0 && id->relay_count < ENDPOINT_RELAYS_MAX)
-		return endpoint_contact_relay_parse(value, &id->relays[id->relay_count++]) == 0;
+	if (strcmp(name, "identity-seed") == 0 && !r->has_identity)
+		return r->has_identity = identity_key_parse(value, id->identity_seed);
+	if (strcmp(name, "delivery-seed") == 0 && !r->has_delivery)
+		return r->has_delivery = identity_key_parse(value, id->delivery_seed);
+	bool second = strncmp(name, "second-", 7) == 0;
+	struct endpoint_contact_relay *relay = &id->relays[second];
+	name += second ? 7 : 0;
+	if (strcmp(name, "relay-key") == 0 && !relay->has_key)
+		return relay->has_key = identity_key_parse(value, relay->key);
+	if (strcmp(name, "relay") == 0 && relay->address_count < ENDPOINT_CONTACT_ADDRESSES_MAX)
+		return endpoint_contact_address_parse(
+			       value, &relay->addresses[relay->address_count++]) == 0;
 	return 0;
 }
 
@@ -82,9 +90,15 @@ static int read_file(struct identity *identity, FILE *file, char error[IDENTITY_
 		return fail(error, -EINVAL,
 			"%s, line %d: not understood (namespace, seed, relay, relay-key = ...)",
 			identity->path, line);
-	if (!reading.has_namespace || !reading.has_seed)
-		return fail(error, -EINVAL, "%s lacks its %s", identity->path,
-			reading.has_seed ? "namespace" : "seed");
+	const char *missing = !reading.has_namespace  ? "namespace"
+			      : !reading.has_identity ? "identity-seed"
+			      : !reading.has_delivery ? "delivery-seed"
+						      : NULL;
+	if (missing != NULL)
+		return fail(error, -EINVAL, "%s lacks its %s", identity->path, missing);
+	identity->relay_count = identity->relays[1].address_count > 0   ? 2
+				: identity->relays[0].address_count > 0 ? 1
+									: 0;
 	return 0;
 }
 
@@ -139,7 +153,8 @@ int identity_load(
 		return result;
 	}
 	randombytes_buf(identity->namespace_id, sizeof(identity->namespace_id));
-	randombytes_buf(identity->seed, sizeof(identity->seed));
+	randombytes_buf(identity->identity_seed, sizeof(identity->identity_seed));
+	randombytes_buf(identity->delivery_seed, sizeof(identity->delivery_seed));
 	make_folders(identity->path);
 	*made = true;
 	return identity_save(identity, error);
@@ -162,12 +177,17 @@ static void write_all(const struct identity *identity, FILE *file)
 	      "what is meant for you.\n",
 		file);
 	write_key(file, "namespace", identity->namespace_id);
-	write_key(file, "seed", identity->seed);
-	for (size_t i = 0; i < identity->relay_count; i++)
-		fprintf(file, "relay = %s\n",
-			endpoint_contact_relay_format(&identity->relays[i], text, sizeof(text)));
-	if (identity->has_relay_key)
-		write_key(file, "relay-key", identity->relay_key);
+	write_key(file, "identity-seed", identity->identity_seed);
+	write_key(file, "delivery-seed", identity->delivery_seed);
+	for (size_t i = 0; i < identity->relay_count; i++) {
+		const struct endpoint_contact_relay *relay = &identity->relays[i];
+		for (size_t k = 0; k < relay->address_count; k++)
+			fprintf(file, "%srelay = %s\n", i == 0 ? "" : "second-",
+				endpoint_contact_address_format(
+					&relay->addresses[k], text, sizeof(text)));
+		if (relay->has_key)
+			write_key(file, i == 0 ? "relay-key" : "second-relay-key", relay->key);
+	}
 }
 
 int identity_save(const struct identity *identity, char error[IDENTITY_ERROR_SIZE])
@@ -193,4 +213,22 @@ int identity_save(const struct identity *identity, char error[IDENTITY_ERROR_SIZ
 void identity_wipe(struct identity *identity)
 {
 	sodium_memzero(identity, sizeof(*identity));
+}
+
+static void public_of(uint8_t out[ENDPOINT_KEY_SIZE], const uint8_t seed[ENDPOINT_KEY_SIZE])
+{
+	struct blinding_secret secret;
+	blinding_secret_expand(&secret, seed);
+	blinding_secret_public(out, &secret);
+	sodium_memzero(&secret, sizeof(secret));
+}
+
+void identity_contact(const struct identity *identity, struct endpoint_contact *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->peer.namespace_id, identity->namespace_id, ENDPOINT_KEY_SIZE);
+	public_of(out->identity_key, identity->identity_seed);
+	public_of(out->peer.delivery_key, identity->delivery_seed);
+	memcpy(out->relays, identity->relays, sizeof(out->relays));
+	out->relay_count = identity->relay_count;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The identity file: namespace id, the delivery key's seed, and the relay at which its owner is to
-// be reached. Text, for its owner's eyes only; made at first use, written whole or not at all.
+// The identity file: namespace id, the seeds of identity key and delivery key, and the relays at
+// which its owner is to be reached. Text, for its owner's eyes only; made at first use, written
+// whole or not at all.
 #pragma once
 
 #include "endpoint/contact.h"
@@ -12,10 +13,9 @@ enum { IDENTITY_ERROR_SIZE = 512 };
 struct identity {
 	char path[PATH_MAX];
 	uint8_t namespace_id[ENDPOINT_KEY_SIZE];
-	uint8_t seed[ENDPOINT_KEY_SIZE]; // wiped by identity_wipe
-	bool has_relay_key;
-	uint8_t relay_key[ENDPOINT_KEY_SIZE];
-	struct endpoint_contact_relay relays[ENDPOINT_RELAYS_MAX];
+	uint8_t identity_seed[ENDPOINT_KEY_SIZE]; // RFC 8032 private keys; wiped by identity_wipe
+	uint8_t delivery_seed[ENDPOINT_KEY_SIZE];
+	struct endpoint_contact_relay relays[ENDPOINT_CONTACT_RELAYS_MAX];
 	size_t relay_count;
 };
 
@@ -27,6 +27,9 @@ int identity_load(
 // Writes it to identity->path, mode 0600.
 int identity_save(const struct identity *identity, char error[IDENTITY_ERROR_SIZE]);
 void identity_wipe(struct identity *identity);
+
+// What others get to know of it.
+void identity_contact(const struct identity *identity, struct endpoint_contact *out);
 
 // 32 bytes as base64, with or without padding, either alphabet. False: it is not that.
 bool identity_key_parse(const char *text, uint8_t out[ENDPOINT_KEY_SIZE]);

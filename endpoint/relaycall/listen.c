@@ -271,13 +271,16 @@ int relaycall_listen(const struct relaycall_options *options)
 		return code;
 	if (identity_load(&identity, options->identity, &made, error) != 0)
 		return relaycall_fail(RELAYCALL_FAILED, "%s", error);
-	if (options->relay_count == 0 && identity.relay_count == 0)
+	// Of the command line, else the noted one.
+	struct endpoint_contact_relay relay =
+		options->relays[0].address_count > 0 ? options->relays[0] : identity.relays[0];
+	if (options->relays[0].has_key) {
+		relay.has_key = true;
+		memcpy(relay.key, options->relays[0].key, ENDPOINT_KEY_SIZE);
+	}
+	if (relay.address_count == 0)
 		code = relaycall_fail(RELAYCALL_USAGE,
 			"no relay is known: relaycall id --relay ADDRESS[:PORT], once");
-	bool own = options->relay_count > 0; // of the command line
-	const uint8_t *key = options->has_relay_key           ? options->relay_key
-			     : !own && identity.has_relay_key ? identity.relay_key
-							      : NULL;
 	l.session.context = &l;
 	l.session.event = on_event;
 	l.session.due = on_due;
@@ -285,9 +288,7 @@ int relaycall_listen(const struct relaycall_options *options)
 	l.session.ended = on_ended;
 	l.stop_at = ENDPOINT_NEVER;
 	if (code == RELAYCALL_OK)
-		code = session_begin(&l.session, options, &identity,
-			own ? options->relays : identity.relays,
-			own ? options->relay_count : identity.relay_count, key);
+		code = session_begin(&l.session, options, &identity, &relay);
 	identity_wipe(&identity);
 	if (code != RELAYCALL_OK)
 		return code;

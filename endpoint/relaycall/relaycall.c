@@ -36,6 +36,8 @@ static const char usage_text[] =
 	"                               of one relay\n"
 	"      --relay-key KEY          the relay's key (relayctl status); token take: the\n"
 	"                               operator's public token key\n"
+	"      --second-relay HOST[:PORT], --second-relay-key KEY\n"
+	"                               id: another relay, for when the first is gone\n"
 	"      --tokens FILE            listen, send: tokens, where the relay wants them\n"
 	"      --timeout SECONDS        send: until the call must be open; default 60\n"
 	"      --epoch SECONDS          length of the relay's epochs; default 3600\n"
@@ -52,6 +54,7 @@ enum {
 	TAKES_LISTEN = 4,
 	TAKES_SEND = 8,
 	TAKES_NETWORK = 16, // --tokens, --epoch
+	TAKES_SECOND = 32,  // --second-relay, --second-relay-key
 };
 
 struct verb {
@@ -63,7 +66,7 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{"id", TAKES_RELAY | TAKES_KEY, 0, 0, "", relaycall_id},
+	{"id", TAKES_RELAY | TAKES_KEY | TAKES_SECOND, 0, 0, "", relaycall_id},
 	{"listen", TAKES_RELAY | TAKES_KEY | TAKES_LISTEN | TAKES_NETWORK, 0, 0, "",
 		relaycall_listen},
 	{"send", TAKES_SEND | TAKES_NETWORK, 1, 2, " CONTACT and --text LINE or FILE",
@@ -94,6 +97,8 @@ enum {
 	OPTION_IDENTITY = 256,
 	OPTION_RELAY,
 	OPTION_RELAY_KEY,
+	OPTION_SECOND_RELAY,
+	OPTION_SECOND_RELAY_KEY,
 	OPTION_TOKENS,
 	OPTION_DIR,
 	OPTION_LIMIT,
@@ -110,6 +115,8 @@ static const struct option long_options[] = {
 	{"identity", required_argument, NULL, OPTION_IDENTITY},
 	{"relay", required_argument, NULL, OPTION_RELAY},
 	{"relay-key", required_argument, NULL, OPTION_RELAY_KEY},
+	{"second-relay", required_argument, NULL, OPTION_SECOND_RELAY},
+	{"second-relay-key", required_argument, NULL, OPTION_SECOND_RELAY_KEY},
 	{"tokens", required_argument, NULL, OPTION_TOKENS},
 	{"dir", required_argument, NULL, OPTION_DIR},
 	{"limit", required_argument, NULL, OPTION_LIMIT},
@@ -124,6 +131,23 @@ static const struct option long_options[] = {
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
 };
+
+// -1: fine.
+static int read_relay(struct endpoint_contact_relay *relay)
+{
+	if (relay->address_count == ENDPOINT_CONTACT_ADDRESSES_MAX)
+		return wrong_usage("more addresses of a relay than four", optarg);
+	if (endpoint_contact_address_parse(optarg, &relay->addresses[relay->address_count++]) != 0)
+		return wrong_usage(
+			"--relay wants an address or a name, and perhaps a port", optarg);
+	return -1;
+}
+
+static int read_relay_key(struct endpoint_contact_relay *relay)
+{
+	relay->has_key = identity_key_parse(optarg, relay->key);
+	return relay->has_key ? -1 : wrong_usage("--relay-key wants 32 bytes in base64", optarg);
+}
 
 // Of listen and send. -1: fine.
 static int read_verb_option(int c, struct relaycall_options *o, unsigned *given)
@@ -189,19 +213,18 @@ static int read_options(int argc, char **argv, struct relaycall_options *o, unsi
 			o->identity = optarg;
 			break;
 		case OPTION_RELAY:
-			*given |= TAKES_RELAY;
-			if (o->relay_count == ENDPOINT_RELAYS_MAX)
-				return wrong_usage("more relay addresses than four", optarg);
-			if (endpoint_contact_relay_parse(optarg, &o->relays[o->relay_count++]) != 0)
-				return wrong_usage(
-					"--relay wants an address or a name, and perhaps a port",
-					optarg);
+		case OPTION_SECOND_RELAY:
+			*given |= c == OPTION_RELAY ? TAKES_RELAY : TAKES_SECOND;
+			code = read_relay(&o->relays[c == OPTION_SECOND_RELAY]);
+			if (code >= 0)
+				return code;
 			break;
 		case OPTION_RELAY_KEY:
-			*given |= TAKES_KEY;
-			o->has_relay_key = identity_key_parse(optarg, o->relay_key);
-			if (!o->has_relay_key)
-				return wrong_usage("--relay-key wants 32 bytes in base64", optarg);
+		case OPTION_SECOND_RELAY_KEY:
+			*given |= c == OPTION_RELAY_KEY ? TAKES_KEY : TAKES_SECOND;
+			code = read_relay_key(&o->relays[c == OPTION_SECOND_RELAY_KEY]);
+			if (code >= 0)
+				return code;
 			break;
 		case OPTION_TOKENS:
 			*given |= TAKES_NETWORK;

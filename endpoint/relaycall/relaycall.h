@@ -18,10 +18,8 @@ enum {
 struct relaycall_options {
 	const char *identity; // --identity; NULL: the usual place
 	bool json;            // -j
-	struct endpoint_contact_relay relays[ENDPOINT_RELAYS_MAX]; // --relay
-	size_t relay_count;
-	bool has_relay_key; // --relay-key
-	uint8_t relay_key[ENDPOINT_KEY_SIZE];
+	// --relay, --relay-key; --second-relay, --second-relay-key. No address: not given
+	struct endpoint_contact_relay relays[ENDPOINT_CONTACT_RELAYS_MAX];
 	unsigned epoch_seconds; // --epoch; 0: as usual
 	const char *tokens;     // --tokens: a tokens file; NULL: none
 	const char *directory;  // --dir; NULL: files are declined

@@ -20,28 +20,29 @@ static bool take(struct endpoint_transport *out, const struct sockaddr *address,
 	return out->family != 0;
 }
 
-size_t resolve_relays(const struct endpoint_contact_relay *relays, size_t count,
+size_t resolve_relay(const struct endpoint_contact_relay *relay,
 	struct endpoint_transport out[ENDPOINT_RELAYS_MAX], char *error, size_t size)
 {
 	size_t found = 0;
 
 	snprintf(error, size, "there is none");
-	for (size_t i = 0; i < count && found < ENDPOINT_RELAYS_MAX; i++) {
-		if (relays[i].name[0] == 0) {
-			out[found++] = relays[i].transport;
+	for (size_t i = 0; i < relay->address_count && found < ENDPOINT_RELAYS_MAX; i++) {
+		const struct endpoint_contact_address *address = &relay->addresses[i];
+		if (address->name[0] == 0) {
+			out[found++] = address->transport;
 			continue;
 		}
 		const struct addrinfo hints = {
 			.ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG};
 		struct addrinfo *list = NULL;
-		int failed = getaddrinfo(relays[i].name, NULL, &hints, &list);
+		int failed = getaddrinfo(address->name, NULL, &hints, &list);
 		if (failed != 0) {
-			snprintf(error, size, "%s: %s", relays[i].name, gai_strerror(failed));
+			snprintf(error, size, "%s: %s", address->name, gai_strerror(failed));
 			continue;
 		}
 		for (struct addrinfo *a = list; a != NULL && found < ENDPOINT_RELAYS_MAX;
 			a = a->ai_next)
-			found += take(&out[found], a->ai_addr, relays[i].transport.port);
+			found += take(&out[found], a->ai_addr, address->transport.port);
 		freeaddrinfo(list);
 	}
 	return found;

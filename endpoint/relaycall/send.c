@@ -305,7 +305,7 @@ static int prepare(struct sending *s, const struct relaycall_options *options)
 	int result = endpoint_contact_parse(options->operand[0], &s->contact);
 	if (result == -EPROTONOSUPPORT)
 		return relaycall_fail(RELAYCALL_USAGE,
-			"the contact is of a newer kind than this relaycall knows");
+			"the contact is of another version than this relaycall knows");
 	if (result != 0)
 		return relaycall_fail(RELAYCALL_USAGE,
 			"this is no contact, or not a whole one; `relaycall id` prints one");
@@ -333,8 +333,7 @@ static int run(struct sending *s, const struct relaycall_options *options)
 	s->session.event = on_event;
 	s->session.due = on_due;
 	s->session.interrupted = on_interrupted;
-	int code = session_begin(&s->session, options, &identity, s->contact.relays,
-		s->contact.relay_count, s->contact.has_relay_key ? s->contact.relay_key : NULL);
+	int code = session_begin(&s->session, options, &identity, &s->contact.relays[0]);
 	identity_wipe(&identity);
 	if (code != RELAYCALL_OK)
 		return code;

@@ -36,8 +36,8 @@ struct endpoint_time session_now(void)
 const char *session_transport_text(
 	const struct endpoint_transport *transport, char *text, size_t size)
 {
-	const struct endpoint_contact_relay relay = {.transport = *transport};
-	return endpoint_contact_relay_format(&relay, text, size);
+	const struct endpoint_contact_address address = {.transport = *transport};
+	return endpoint_contact_address_format(&address, text, size);
 }
 
 void session_print_json(struct json_t *object)
@@ -199,29 +199,27 @@ void session_wake(struct session *session, uint64_t at_ms)
 // ---- the beginning ----
 
 int session_begin(struct session *session, const struct relaycall_options *options,
-	const struct identity *identity, const struct endpoint_contact_relay *relays, size_t count,
-	const uint8_t *relay_key)
+	const struct identity *identity, const struct endpoint_contact_relay *relay)
 {
 	char error[512];
 	struct endpoint_config *config = &session->config;
 
 	session->options = options;
 	memcpy(config->namespace_id, identity->namespace_id, ENDPOINT_KEY_SIZE);
-	memcpy(config->delivery_seed, identity->seed, ENDPOINT_KEY_SIZE);
+	memcpy(config->delivery_seed, identity->delivery_seed, ENDPOINT_KEY_SIZE);
 	config->epoch_seconds = options->epoch_seconds;
-	if (relay_key != NULL) {
-		config->relay_key_pinned = true;
-		memcpy(config->relay_key, relay_key, ENDPOINT_KEY_SIZE);
-	}
+	config->relay_key_pinned = relay->has_key;
+	memcpy(config->relay_key, relay->key, ENDPOINT_KEY_SIZE);
 	if (options->tokens != NULL) {
 		config->token = purse_take;
 		config->token_context = (void *)(uintptr_t)options->tokens;
 	}
-	config->relay_count = resolve_relays(relays, count, config->relays, error, sizeof(error));
+	config->relay_count = resolve_relay(relay, config->relays, error, sizeof(error));
 	if (config->relay_count == 0)
 		return relaycall_fail(
 			RELAYCALL_UNREACHABLE, "the relay's address cannot be found: %s", error);
-	endpoint_contact_relay_format(&relays[0], session->relay_text, sizeof(session->relay_text));
+	endpoint_contact_address_format(
+		&relay->addresses[0], session->relay_text, sizeof(session->relay_text));
 	int result = uv_loop_init(&session->loop);
 	if (result == 0)
 		result = endpoint_driver_create(

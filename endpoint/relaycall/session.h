@@ -30,11 +30,10 @@ struct session {
 	void (*ended)(struct session *session);       // close what is left of the verb's handles
 };
 
-// Resolves the relays' names and makes loop and driver. An exit code other than RELAYCALL_OK: said
-// why, nothing to clean up. relay_key: NULL, not pinned.
+// Resolves the relay's names and makes loop and driver. An exit code other than RELAYCALL_OK: said
+// why, nothing to clean up.
 int session_begin(struct session *session, const struct relaycall_options *options,
-	const struct identity *identity, const struct endpoint_contact_relay *relays, size_t count,
-	const uint8_t *relay_key);
+	const struct identity *identity, const struct endpoint_contact_relay *relay);
 // Runs until session_finish, and returns its code.
 int session_run(struct session *session);
 // Ends the run in order. Again is harmless; the first code counts.

@@ -101,8 +101,8 @@ static int take(const struct relaycall_options *options, struct files *f)
 	if (result != 0 && result != -ENOENT)
 		return cannot("read", tokens_path, result);
 	result = endpoint_tokens_take(f->pending, pending_size, f->answer, answer_size,
-		options->has_relay_key ? options->relay_key : NULL, f->tokens, sizeof(f->tokens),
-		&size, &count);
+		options->relays[0].has_key ? options->relays[0].key : NULL, f->tokens,
+		sizeof(f->tokens), &size, &count);
 	if (result == -EKEYREJECTED)
 		return relaycall_fail(RELAYCALL_FAILED,
 			"%s was not made with the operator's key: do not use it", answer_path);

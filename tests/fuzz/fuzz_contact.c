@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Contact strings and relays of any text. What parses is written again as the same text; bytes with
-// a right check get behind it.
+// Contact cards and addresses of relays of any text. What parses is written again as the same text;
+// bytes with a right check get behind it.
 #include "endpoint/contact.h"
 #include "lib/crypto/blake3.h"
 
@@ -11,6 +11,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void back_again(const struct endpoint_contact_address *address)
+{
+	struct endpoint_contact_address back;
+	char text[300];
+
+	endpoint_contact_address_format(address, text, sizeof(text));
+	// An IPv4-mapped address is written as IPv6 writes it and may not come back.
+	if (address->name[0] != 0 && (endpoint_contact_address_parse(text, &back) != 0 ||
+					     memcmp(&back, address, sizeof(back)) != 0))
+		abort();
+}
+
 static void parse(const char *text)
 {
 	struct endpoint_contact contact;
@@ -20,23 +32,16 @@ static void parse(const char *text)
 		return;
 	if (endpoint_contact_format(&contact, again) != 0 || strcmp(text, again) != 0)
 		abort();
-	for (size_t i = 0; i < contact.relay_count; i++) {
-		struct endpoint_contact_relay back;
-		char relay[300];
-		endpoint_contact_relay_format(&contact.relays[i], relay, sizeof(relay));
-		// An IPv4-mapped address is written as IPv6 writes it and may not come back.
-		if (contact.relays[i].name[0] != 0 &&
-			(endpoint_contact_relay_parse(relay, &back) != 0 ||
-				memcmp(&back, &contact.relays[i], sizeof(back)) != 0))
-			abort();
-	}
+	for (size_t i = 0; i < contact.relay_count; i++)
+		for (size_t k = 0; k < contact.relays[i].address_count; k++)
+			back_again(&contact.relays[i].addresses[k]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[4096] = ENDPOINT_CONTACT_SCHEME;
 	uint8_t bytes[2048], check[32];
-	struct endpoint_contact_relay relay;
+	struct endpoint_contact_address address;
 	const size_t scheme = strlen(text);
 
 	if (size == 0 || size > 2000 || sodium_init() < 0)
@@ -45,12 +50,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data + 1, size - 1);
 		text[size - 1] = 0;
 		parse(text);
-		if (endpoint_contact_relay_parse(text, &relay) == 0) {
+		if (endpoint_contact_address_parse(text, &address) == 0) {
 			char out[300];
-			struct endpoint_contact_relay back;
-			endpoint_contact_relay_format(&relay, out, sizeof(out));
-			if (endpoint_contact_relay_parse(out, &back) != 0 ||
-				memcmp(&back, &relay, sizeof(back)) != 0)
+			struct endpoint_contact_address back;
+			endpoint_contact_address_format(&address, out, sizeof(out));
+			if (endpoint_contact_address_parse(out, &back) != 0 ||
+				memcmp(&back, &address, sizeof(back)) != 0)
 				abort();
 		}
 		return 0;

@@ -50,7 +50,7 @@ expect 2 "--epoch wants" listen --epoch 1
 for relay in "" 192.0.2.1:0 192.0.2.256 "[::1" -x a_b:1; do
 	expect 2 "--relay wants an address" id --relay "$relay"
 done
-expect 2 "more relay addresses than four" id --relay a --relay b --relay c --relay d --relay e
+expect 2 "more addresses of a relay than four" id --relay a --relay b --relay c --relay d --relay e
 expect 2 "--relay-key wants 32 bytes" id --relay-key AAAA
 for contact in X blindrelay: blindrelay:AQ https://example.org; do
 	expect 2 "this is no contact" send "$contact" --text hello
@@ -64,12 +64,12 @@ identity=$dir/home/.config/blindrelay/identity
 [ "$(stat -c %a "$identity")" = 600 ] || wrong "the identity has mode $(stat -c %a "$identity")"
 [ "$(stat -c %a "$dir/home/.config/blindrelay")" = 700 ] || wrong "the identity's folder is open to others"
 expect 2 "no relay is known" listen
-seed=$(grep seed "$identity")
+seeds=$(grep seed "$identity")
 contact=$("$relaycall" id --relay 192.0.2.1 --relay '[2001:db8::1]:5000')
-[ "$seed" = "$(grep seed "$identity")" ] || wrong "noting a relay has changed the identity"
+[ "$seeds" = "$(grep seed "$identity")" ] || wrong "noting a relay has changed the identity"
 [ "$(stat -c %a "$identity")" = 600 ] || wrong "the identity has mode $(stat -c %a "$identity") after a change"
 [ "$("$relaycall" id)" = "$contact" ] || wrong "the contact changes by itself"
-[[ $("$relaycall" -j id) == *"\"contact\":\"$contact\""*"\"relays\":[\"192.0.2.1:3478\",\"[2001:db8::1]:5000\"]"* ]] || wrong "id -j: $("$relaycall" -j id)"
+[[ $("$relaycall" -j id) == *"\"contact\":\"$contact\""*"\"relays\":[{\"addresses\":[\"192.0.2.1:3478\",\"[2001:db8::1]:5000\"]}]"* ]] || wrong "id -j: $("$relaycall" -j id)"
 XDG_CONFIG_HOME=$dir/xdg "$relaycall" id --relay 192.0.2.1 >/dev/null 2>&1
 [ -e "$dir/xdg/blindrelay/identity" ] || wrong "XDG_CONFIG_HOME is not looked at"
 expect 0 "blindrelay:" --identity "$dir/other" id --relay relay.example.org
@@ -77,15 +77,15 @@ expect 0 "blindrelay:" --identity "$dir/other" id --relay relay.example.org
 chmod 640 "$identity"
 expect 1 "can be read by others: chmod 600" id
 chmod 600 "$identity"
-for line in "seed = AAAA" "colour = red" "relay = 1.2.3.4.5" "[section]"; do
+for line in "identity-seed = AAAA" "colour = red" "relay = 1.2.3.4.5" "[section]"; do
 	{ cat "$identity"; echo "$line"; } >"$dir/damaged"
 	chmod 600 "$dir/damaged"
 	# A section alone is no error of its own; what is in it would be.
 	[ "$line" != "[section]" ] || echo "relay = a" >>"$dir/damaged"
 	expect 1 "not understood" --identity "$dir/damaged" id
 done
-grep -v seed "$identity" >"$dir/damaged"
-expect 1 "lacks its seed" --identity "$dir/damaged" id
+grep -v delivery-seed "$identity" >"$dir/damaged"
+expect 1 "lacks its delivery-seed" --identity "$dir/damaged" id
 expect 1 "cannot read" --identity "$dir/damaged/below" id
 expect 1 "cannot write" --identity /proc/identity id
 expect 1 "is not a file" --identity "$dir" id

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A relay of a contact as people write it: an address or a name, and a port.
+// An address of a relay as people write it: an address or a name, and a port.
 #include "endpoint/contact.h"
 #include "endpoint/contact_name.h"
 
@@ -24,7 +24,7 @@ static bool read_port(const char *text, uint16_t *out)
 
 // host: without brackets, `size` bytes.
 static bool read_host(
-	const char *host, size_t size, bool bracketed, struct endpoint_contact_relay *out)
+	const char *host, size_t size, bool bracketed, struct endpoint_contact_address *out)
 {
 	char copy[ENDPOINT_CONTACT_NAME_MAX + 1];
 	struct net_address address;
@@ -49,9 +49,9 @@ static bool read_host(
 	return true;
 }
 
-int endpoint_contact_relay_parse(const char *text, struct endpoint_contact_relay *out)
+int endpoint_contact_address_parse(const char *text, struct endpoint_contact_address *out)
 {
-	struct endpoint_contact_relay relay = {.transport.port = ENDPOINT_CONTACT_PORT};
+	struct endpoint_contact_address relay = {.transport.port = ENDPOINT_CONTACT_PORT};
 	const char *host = text, *end, *rest;
 	bool bracketed = text[0] == '[';
 
@@ -77,8 +77,8 @@ int endpoint_contact_relay_parse(const char *text, struct endpoint_contact_relay
 	return 0;
 }
 
-const char *endpoint_contact_relay_format(
-	const struct endpoint_contact_relay *relay, char *text, size_t size)
+const char *endpoint_contact_address_format(
+	const struct endpoint_contact_address *relay, char *text, size_t size)
 {
 	const struct endpoint_transport *t = &relay->transport;
 	char address[NET_ENDPOINT_TEXT_SIZE];
