@@ -74,6 +74,7 @@ unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
 secrets_c := $(wildcard tests/secrets/*.c)
 sim_c := $(wildcard tests/sim/*.c)
+lab_c := $(filter-out tests/lab/wire_main.c,$(wildcard tests/lab/*.c)) tests/sim/dice.c
 perf_c := $(wildcard perf/*.c)
 
 object = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -171,6 +172,7 @@ $(OUT)/controlplane.a: $(call object,$(controlplane_c))
 $(OUT)/relayctl.a: $(call object,$(relayctl_c))
 $(OUT)/endpoint.a: $(call object,$(endpoint_c))
 $(OUT)/relaycall.a: $(call object,$(relaycall_c))
+$(OUT)/lab.a: $(call object,$(lab_c))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -209,7 +211,7 @@ $(OUT)/lib/$(libendpoint): $(patsubst %.c,$(OUT)/pic/%.o,$(endpoint_c)) $(OUT)/p
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
 wraps = $(shell grep '^//' $(1) | grep -oE 'wrap: \w+' | sed 's/wrap: /-Wl,--wrap=/')
-archives := $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/relaycall.a $(OUT)/endpoint.a $(OUT)/lib.a
+archives := $(OUT)/lab.a $(OUT)/dataplane.a $(OUT)/controlplane.a $(OUT)/relayctl.a $(OUT)/relaycall.a $(OUT)/endpoint.a $(OUT)/lib.a
 
 $(OUT)/obj/tests/%.o: CFLAGS += $(DATAPLANE_CPU) $(DPDK_CFLAGS)
 $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)

@@ -49,9 +49,7 @@ enum nat_verdict {
 
 enum { NAT_ALLOWED_MAX = 4 };
 
-// All zero but for the addresses is a NAT with endpoint-independent mapping and filtering which
-// preserves ports and forgets nothing: add what is wanted. Numbers of 0 take the default in
-// brackets.
+// Numbers of 0 take the default in brackets.
 struct nat_behaviour {
 	enum nat_dependence mapping, filtering;
 	enum nat_allocation allocation;
@@ -84,7 +82,7 @@ void nat_destroy(struct nat *nat);
 enum nat_verdict nat_outbound(struct nat *nat, uint64_t now_us, struct net_endpoint *source,
 	struct net_endpoint *destination);
 // A packet from the outer side: changes the destination. The same verdicts.
-enum nat_verdict nat_inbound(struct nat *nat, uint64_t now_us, struct net_endpoint *source,
+enum nat_verdict nat_inbound(struct nat *nat, uint64_t now_us, const struct net_endpoint *source,
 	struct net_endpoint *destination);
 
 // Forgets all sessions, as a router does that starts again. Chance and sequence go on from where
