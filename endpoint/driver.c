@@ -4,6 +4,7 @@
 #include "endpoint/driver.h"
 
 #include "endpoint/network_watch.h"
+#include "endpoint/socket_address.h"
 
 #include <uv.h>
 
@@ -51,39 +52,6 @@ struct endpoint *endpoint_driver_core(const struct endpoint_driver *driver)
 
 // ---- between sockets and core ----
 
-static void to_sockaddr(const struct endpoint_transport *t, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (t->family == 4) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(t->port);
-		memcpy(&v4->sin_addr, t->address, 4);
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(t->port);
-		memcpy(&v6->sin6_addr, t->address, 16);
-	}
-}
-
-static struct endpoint_transport from_sockaddr(const struct sockaddr *in)
-{
-	struct endpoint_transport t = {0};
-	if (in->sa_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)in;
-		t.family = 4;
-		t.port = ntohs(v4->sin_port);
-		memcpy(t.address, &v4->sin_addr, 4);
-	} else if (in->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)in;
-		t.family = 6;
-		t.port = ntohs(v6->sin6_port);
-		memcpy(t.address, &v6->sin6_addr, 16);
-	}
-	return t;
-}
-
 static void send_datagram(void *context, const struct endpoint_transport *destination,
 	const uint8_t *data, size_t size)
 {
@@ -92,7 +60,7 @@ static void send_datagram(void *context, const struct endpoint_transport *destin
 	unsigned which = destination->family == 6;
 	uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)data, (unsigned)size);
 
-	to_sockaddr(destination, &address);
+	socket_address_make(destination, &address);
 	if (driver->towards.family == 0) // from here on it may be another one
 		network_watch_moved(&driver->watch, (const struct sockaddr *)&address);
 	driver->towards = *destination;
@@ -144,7 +112,7 @@ static void on_receive(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
 
 	if (size < 0 || source == NULL || (flags & UV_UDP_PARTIAL) != 0 || driver->closing)
 		return;
-	struct endpoint_transport from = from_sockaddr(source);
+	struct endpoint_transport from = socket_address_read(source);
 	endpoint_receive(driver->core, &from, (const uint8_t *)buffer->base, (size_t)size,
 		endpoint_driver_now());
 }
@@ -158,7 +126,7 @@ static void on_settled(uv_timer_t *timer)
 
 	if (driver->towards.family == 0)
 		return;
-	to_sockaddr(&driver->towards, &relay);
+	socket_address_make(&driver->towards, &relay);
 	if (network_watch_moved(&driver->watch, (const struct sockaddr *)&relay))
 		endpoint_network_changed(driver->core, endpoint_driver_now());
 }
@@ -184,7 +152,7 @@ static int open_socket(struct endpoint_driver *driver, uv_loop_t *loop, unsigned
 	socket->data = driver;
 	driver->open[which] = true;
 	driver->handles++;
-	to_sockaddr(&none, &any);
+	socket_address_make(&none, &any);
 	result = uv_udp_bind(socket, (const struct sockaddr *)&any, which ? UV_UDP_IPV6ONLY : 0);
 	if (result == 0)
 		result = uv_udp_recv_start(socket, on_allocate, on_receive);
