@@ -17,6 +17,7 @@
 #pragma once
 
 #include "endpoint/endpoint.h"
+#include "endpoint/session/replay_window.h"
 
 #include <assert.h>
 
@@ -26,7 +27,7 @@ enum {
 	SEAL_OFFER_OVERHEAD = SEAL_EPHEMERAL_SIZE + 64 + SEAL_TAG_SIZE + SEAL_TAG_SIZE,
 	SEAL_ANSWER_OVERHEAD = SEAL_EPHEMERAL_SIZE + SEAL_TAG_SIZE,
 	SEAL_FRAME_OVERHEAD = 8 + SEAL_TAG_SIZE,
-	SEAL_WINDOW = 2048, // sequences that may arrive late
+	SEAL_WINDOW = REPLAY_WINDOW_SIZE, // sequences that may arrive late
 };
 
 // Our own end.
@@ -46,9 +47,8 @@ struct seal_handshake {
 // An open call.
 struct seal_session {
 	uint8_t send_key[32], receive_key[32];
-	uint64_t next;                         // to be sent
-	uint64_t highest;                      // received, plus one
-	uint64_t window[SEAL_WINDOW / 64 + 1]; // a ring of blocks, a bit for each sequence
+	uint64_t next; // to be sent
+	struct replay_window window;
 };
 
 // Expands the delivery key's seed (RFC 8032).

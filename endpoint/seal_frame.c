@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Frames of an open call (seal.h): an explicit sequence, which is the nonce, and a window against
-// replays as in RFC 6479 (one bit a sequence, blocks cleared when the window moves over them).
+// replays.
 #include "endpoint/seal.h"
 
 #include <sodium.h>
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, BLOCKS = SEAL_WINDOW / 64 + 1 };
+enum { NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES };
 
 static void make_nonce(uint8_t nonce[static NONCE_SIZE], const uint8_t sequence[static 8])
 {
@@ -31,29 +31,6 @@ int seal_frame(struct seal_session *session, const void *payload, size_t size, u
 	return 0;
 }
 
-static bool seen(const struct seal_session *s, uint64_t sequence)
-{
-	if (sequence >= s->highest)
-		return false;
-	if (s->highest - sequence > SEAL_WINDOW)
-		return true;
-	return s->window[sequence / 64 % BLOCKS] >> sequence % 64 & 1;
-}
-
-static void mark(struct seal_session *s, uint64_t sequence)
-{
-	if (sequence >= s->highest) {
-		uint64_t from = s->highest == 0 ? 0 : (s->highest - 1) / 64 + 1;
-		uint64_t to = sequence / 64;
-		if (to >= from + BLOCKS)
-			from = to - BLOCKS + 1;
-		for (uint64_t block = from; block <= to; block++)
-			s->window[block % BLOCKS] = 0;
-		s->highest = sequence + 1;
-	}
-	s->window[sequence / 64 % BLOCKS] |= UINT64_C(1) << sequence % 64;
-}
-
 int seal_frame_open(struct seal_session *session, const uint8_t *in, size_t size, uint8_t *payload)
 {
 	uint8_t nonce[NONCE_SIZE];
@@ -65,13 +42,13 @@ int seal_frame_open(struct seal_session *session, const uint8_t *in, size_t size
 		sequence = sequence << 8 | in[i];
 	if (sequence == UINT64_MAX)
 		return -EBADMSG;
-	if (seen(session, sequence))
+	if (replay_window_seen(&session->window, sequence))
 		return -EALREADY;
 	make_nonce(nonce, in);
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(payload, NULL, NULL, in + 8, size - 8, NULL,
 		    0, nonce, session->receive_key) != 0)
 		return -EBADMSG;
-	mark(session, sequence);
+	replay_window_mark(&session->window, sequence);
 	return 0;
 }
 

@@ -56,7 +56,8 @@ struct envelope_session {
 	uint64_t send_sequence;        // the next
 	uint64_t phase_first_sequence; // the first sealed in this phase
 	// Receiving.
-	struct aes256gcm receive_keys[3]; // previous (zeros: none), current, next phase
+	struct aes256gcm receive_keys[3];              // previous, current, next phase
+	bool previous_kept;                            // otherwise the first is zeros
 	uint8_t receive_ratchet[ENVELOPE_SECRET_SIZE]; // of the phase after the next
 	uint8_t receive_salt[4];
 	uint64_t phase_oldest; // least sequence opened in this phase; UINT64_MAX: none
@@ -69,12 +70,12 @@ struct envelope_session {
 int envelope_begin(struct envelope_session *session, const struct envelope_secrets *secrets);
 
 // One frame of ENVELOPE_OVERHEAD + size bytes into out, which does not overlap payload.
-// -EOVERFLOW: no sequence is left; -ENOMEM (only while rekeying). Nothing is written then.
+// -EOVERFLOW: no sequence is left.
 int envelope_seal(struct envelope_session *session, const void *payload, size_t size, uint8_t *out);
 
 // size - ENVELOPE_OVERHEAD bytes into payload, which does not overlap in. in may be anything.
 // -EBADMSG: no envelope, of another phase, altered, or too short; -EALREADY: a replay, or older
-// than the window; -ENOMEM (only while following a rekeying). What is in payload is then no data.
+// than the window. What is in payload is then no data.
 int envelope_open(
 	struct envelope_session *session, const uint8_t *in, size_t size, uint8_t *payload);
 

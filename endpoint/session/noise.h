@@ -19,7 +19,7 @@ enum {
 	NOISE_KEY_SIZE = 32, // of a cipher, of X25519, of a pre-shared key
 	NOISE_TAG_SIZE = 16,
 	NOISE_MESSAGE_MAX = 65535,
-	NOISE_MESSAGES_MAX = 5,
+	NOISE_MESSAGES_MAX = 4,
 	NOISE_TOKENS_MAX = 7, // in a message
 };
 
