@@ -3,6 +3,7 @@
 #include "endpoint/relaycall/session.h"
 
 #include "endpoint/relaycall/purse.h"
+#include "endpoint/relaycall/refusal.h"
 #include "endpoint/relaycall/resolve.h"
 
 #include <jansson.h>
@@ -113,45 +114,6 @@ static void on_event(void *context, const struct endpoint_event *event)
 		s->event(s, event);
 }
 
-static bool tell_refusal(struct session *s, const struct endpoint_event *event)
-{
-	static const struct {
-		enum endpoint_refusal reason;
-		bool final;
-		const char *text;
-	} rows[] = {
-		{ENDPOINT_REFUSED_EPOCH, true,
-			"its clock and this host's differ too much: set them"},
-		{ENDPOINT_REFUSED_DEVICES, true, "as many devices as may be use this identity"},
-		{ENDPOINT_REFUSED_PUZZLE, true, "it is overloaded and asks for too hard a puzzle"},
-		{ENDPOINT_REFUSED_TOKEN_WANTED, true,
-			"it wants a token: relaycall token, and --tokens FILE"},
-		{ENDPOINT_REFUSED_TOKEN_BAD, true, "the token is not of its operator"},
-		{ENDPOINT_REFUSED_TOKEN_SPENT, true, "the token was spent before"},
-		{ENDPOINT_REFUSED_FULL, false, "it is full"},
-		{ENDPOINT_REFUSED_BUSY, false, "it is busy"},
-		{ENDPOINT_REFUSED_DRAINING, true, "it is being emptied and takes nobody in"},
-		{ENDPOINT_REFUSED_EPOCH_SECONDS, true, "it has other epochs: --epoch"},
-		{ENDPOINT_REFUSED_RELAY_KEY, true,
-			"its key is not the one that is expected; is it the right relay?"},
-		{ENDPOINT_REFUSED_VERSION, true, "it speaks another version of the protocol"},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].reason == event->refused.reason) {
-			if (rows[i].reason == ENDPOINT_REFUSED_EPOCH_SECONDS)
-				relaycall_fail(0, "relay %s does not register us: %s %u",
-					s->relay_text, rows[i].text, event->refused.detail);
-			else
-				relaycall_fail(0, "relay %s does not register us: %s",
-					s->relay_text, rows[i].text);
-			return rows[i].final;
-		}
-	relaycall_fail(0, "relay %s does not register us (reason %u)", s->relay_text,
-		(unsigned)event->refused.reason);
-	return true;
-}
-
 bool session_trouble(struct session *session, const struct endpoint_event *event, bool patient)
 {
 	if (event->type == ENDPOINT_UNREACHABLE) {
@@ -168,7 +130,7 @@ bool session_trouble(struct session *session, const struct endpoint_event *event
 	}
 	if (event->type != ENDPOINT_REFUSED)
 		return false;
-	bool final = tell_refusal(session, event);
+	bool final = refusal_tell(session->relay_text, event);
 	// The next epoch's address can wait, and so can whoever is patient, where waiting may help.
 	bool hopeless = event->refused.reason > ENDPOINT_REFUSED_LAST;
 	if (!final || (patient && !hopeless))
