@@ -3,18 +3,18 @@
 // or without any): one local socket, one server, one allocation of one address family. Permissions
 // are made on demand and kept as long as they are used; peers that are worth it get a channel.
 //
-//     turn_client_create -> turn_client_start -> TURN_CLIENT_ALLOCATED (or TURN_CLIENT_FAILED)
-//     turn_client_send   -> to a peer, from the relayed address      TURN_CLIENT_DATA <- from a
-//     peer turn_client_release -> TURN_CLIENT_RELEASED                    turn_client_free
+//     turn_client_create -> turn_client_start -> TURN_CLIENT_ALLOCATED or TURN_CLIENT_FAILED
+//     turn_client_send -> to a peer, from the relayed address; from a peer: TURN_CLIENT_DATA
+//     turn_client_release -> TURN_CLIENT_RELEASED; turn_client_free
 //
 // Rules for all functions, as in endpoint/endpoint.h:
 // - One thread at a time for one client; different clients share nothing.
-// - Callbacks come from inside the functions that take `now`. In TURN_CLIENT_* events every
-// function
-//   may be called except turn_client_free and turn_client_receive; in `send` and `deadline` none.
-// - Pointers in events and to data of send are good until the callback returns; what is passed in
-// is
-//   copied.
+// - Callbacks come from inside the functions that take `now`. In an event every function may be
+//   called except turn_client_free and turn_client_receive; in send and deadline none.
+// - turn_client_permit, _bind and _send tell no events, so that they can stand behind another
+//   core's send callback.
+// - Pointers in events and to data of send are good until the callback returns. What is passed in
+//   is copied.
 // - Times are monotonic milliseconds of any origin and never go back.
 // - Failures are 0 or a negative errno. Bad datagrams are counted by reason and change nothing.
 //
@@ -134,7 +134,8 @@ int turn_client_create(struct turn_client **out, const struct turn_client_config
 void turn_client_free(struct turn_client *client);
 
 // Makes the allocation, once; harmless while there is one or one is on its way.
-// TURN_CLIENT_ALLOCATED or TURN_CLIENT_FAILED follow.
+// TURN_CLIENT_ALLOCATED or TURN_CLIENT_FAILED follow. While one is being released, it waits for
+// that.
 void turn_client_start(struct turn_client *client, uint64_t now_ms);
 // Gives it back. TURN_CLIENT_RELEASED follows, at the latest after two seconds, at once when there
 // is nothing to give back. Nothing else comes any more, until turn_client_start.
@@ -146,7 +147,8 @@ void turn_client_network_changed(struct turn_client *client, uint64_t now_ms);
 // Asks the server at once whether it is there and still sees the same 5-tuple, instead of after
 // keepalive_ms. Harmless at any rate: one question is on its way at a time.
 void turn_client_check(struct turn_client *client, uint64_t now_ms);
-// Others than before, for the next allocation, e.g. another token. Errors as turn_client_create.
+// Others than before, e.g. another token. -EBUSY: there is an allocation, or one is on its way;
+// other errors as turn_client_create.
 int turn_client_set_credentials(struct turn_client *client, const char *user, const char *password);
 
 // A datagram came in on the local socket. What is not from the server, and what is no message of
