@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which path or paths each frame of a call takes. No I/O, no cryptography, no allocation: what
 // became usable, what was sent and what came authenticated go in, masks of paths come out. One
-// struct paths for one call, at each side; one thread at a time.
+// struct paths for one call, at each side (about 2 KiB); one thread at a time.
 //
 // A path's number is 0 or 1 for the relay legs and 2 or 3 for direct pairs; what a number stands
 // for (a relay handle, a pair of addresses) only the caller knows. Each side numbers its own direct
@@ -93,68 +93,70 @@ struct paths_config {
 	uint32_t warm_for_ms;      // [30000] an old direct path, when another one carries
 };
 
-// One of our paths, as far as sending on it is concerned. Inside of struct paths; read it by
-// paths_status.
+// One of our paths, as far as sending on it is concerned. To be read by paths_status.
 struct paths_path {
-	bool usable, used; // used: has carried voice
-	bool good;         // frames sent since mended_ms arrived
-	bool silent;       // PATHS_PATH_SILENT was told
-	bool confirmed;    // something arrived at all
-	uint64_t usable_ms, good_ms, mended_ms, silent_ms, carried_ms;
-	uint64_t confirmed_ms; // when the newest frame that has arrived was sent
-	uint64_t heard_ms;     // when something last came in on it
-	bool heard;
-	uint32_t rtt_ms, rtt_deviation_ms; // 0: not known
-	uint64_t sent[PATHS_SENT_RING];    // times, newest at (sent_count - 1) % RING
+	bool usable;
+	bool confirmed;        // something sent since usable_ms has arrived
+	bool good;             // what was sent since mended_ms arrives
+	bool late;             // what was sent since confirmed_ms should have arrived and has not
+	bool told;             // PATHS_PATH_SILENT was
+	uint32_t rtt_ms;       // smoothed; 0: not known
+	uint64_t usable_ms;    // all times by our clock
+	uint64_t confirmed_ms; // when the newest that has arrived was sent
+	uint64_t mended_ms, good_ms, late_ms;
+	uint64_t carried_ms; // when it last carried voice
+	uint64_t heard_ms;   // when something last came in by it; 0: never
+	uint64_t probed_ms;  // 0: never
+	uint32_t probes;
 	uint64_t sent_count;
-	uint64_t probed_ms; // newest probe; 0: none yet
-	uint32_t probes;    // since it became usable
+	uint64_t sent[PATHS_SENT_RING]; // times; the newest at (sent_count - 1) % PATHS_SENT_RING
 };
 
 // One of the peer's paths, by the peer's numbers: receiving.
 struct paths_incoming {
-	bool heard;
-	uint64_t heard_ms;
-	uint16_t clock_ms;     // of the newest frame's header
+	uint64_t heard_ms;     // by our clock; 0: never
+	uint64_t came_ms;      // the same frame by the caller's
+	uint16_t clock_ms;     // of its header
 	uint32_t jitter_16_ms; // RFC 3550 section 6.4.1, times 16
 };
 
-// How flapping is damped: separately for each relay leg, and for all direct paths together.
+// How often a path has died lately.
 struct paths_damping {
 	uint64_t died_ms;
-	uint32_t level; // 0: proven at once
+	uint32_t deaths;
 };
 
 enum paths_mode {
-	PATHS_IDLE,      // nothing to send voice on
+	PATHS_IDLE,      // there is nothing to send voice on, or it is too early
 	PATHS_SINGLE,    // on main
-	PATHS_SWITCHING, // on old and main, double_left more frames
+	PATHS_SWITCHING, // on old and main for double_left more frames
 	PATHS_BOTH,      // on everything that is usable
 };
 
-// Members are for paths*.c; may be moved in memory. About 2 KiB.
+// Members are for paths*.c. May be moved in memory.
 struct paths {
 	struct paths_config config;
 	struct paths_output output;
 	struct paths_path path[PATHS_MAX];
 	struct paths_incoming incoming[PATHS_MAX];
-	struct paths_damping damping[3];
+	struct paths_damping damping[3]; // each relay leg, all direct paths together
 	enum paths_mode mode;
-	uint8_t main, old;
+	uint8_t main, old;   // old: what the switch leaves, or what silence was on
+	uint8_t last_direct; // the number given last
 	uint32_t double_left;
+	uint64_t main_ms;       // since when it is main
 	bool answered, engaged; // engaged: voice has had a path
-	uint64_t answered_now;  // not of our clock: the caller's
-	uint64_t started_ms;
-	// Our clock: the caller's, less what it jumped (paths.c).
-	uint64_t now_seen, clock;
-	// Receiving voice, or probes in its place, on whatever path.
+	uint64_t answered_at;   // by the caller's time: the relay comes whatever our clock says
+	// Our clock goes as the caller's time does, but neither back nor over a pause of the whole
+	// program: who did not run heard nothing, and that is nobody's silence.
+	uint64_t seen, clock;
+	// What comes where voice is expected: voice, or the probes that say there is none.
 	bool voice_expected, voice_paused, all_silent;
-	uint8_t voice_path;
+	uint8_t voice_path; // by the peer's numbers
 	uint64_t voice_ms, anything_ms;
-	// Sending voice.
-	uint64_t voice_sent_ms, report_ms;
-	// BOTH.
-	uint64_t both_ms, alarm_ms;
+	uint64_t voice_sent_ms;
+	// Sending on everything, for silence.
+	uint64_t both_ms, both_off_ms;
 	uint32_t alarms;
 };
 
