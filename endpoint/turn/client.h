@@ -11,9 +11,8 @@
 // - Time stands still within one entry (client->now).
 // - An event may call back into the client. Whoever has told one returns at once or looks again;
 //   tables are arrays that do not move.
-// - Whatever waits has a time in some `due` or `*_at`, which turn_client_deadline looks at; it is
-// sent
-//   when the outermost entry leaves.
+// - Whatever waits has a time in some `due` or `*_at`, which turn_client_deadline looks at. It is
+//   sent when the outermost entry leaves; what wishes begin, at once.
 #pragma once
 
 #include "endpoint/turn/turn_client.h"

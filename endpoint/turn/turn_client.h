@@ -56,9 +56,8 @@ struct turn_client_config {
 };
 
 enum turn_client_event_type {
-	// There is an allocation: allocated. Again when it had to be made anew (allocated.anew),
-	// after
-	// which its relayed address is another one and what peers knew is void.
+	// There is an allocation: allocated. Again when it had to be made anew (allocated.anew):
+	// its relayed address is another one then, and what peers knew is void.
 	TURN_CLIENT_ALLOCATED = 1,
 	// There is no allocation (any more) and none is tried for: failed. turn_client_start tries
 	// again.
