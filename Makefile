@@ -206,7 +206,7 @@ $(OUT)/pic/lib.a: $(patsubst %.c,$(OUT)/pic/%.o,$(filter lib/crypto/% lib/net/% 
 $(OUT)/lib/$(libendpoint): $(patsubst %.c,$(OUT)/pic/%.o,$(endpoint_c)) $(OUT)/pic/lib.a endpoint/libendpoint.map
 	@mkdir -p $(@D)
 	$(CC) -shared $(MODE_FLAGS) -Wl,-z,relro,-z,now,--no-undefined,-soname,$(basename $(basename $(libendpoint))) \
-		-Wl,--version-script=endpoint/libendpoint.map -o $@ $(filter %.o %.a,$^) -luv -lgnutls -lsodium $(BLAKE3_LIBS) $(MLKEM_LIBS)
+		-Wl,--version-script=endpoint/libendpoint.map -o $@ $(filter %.o %.a,$^) -luv -lgnutls -lsodium -lz $(BLAKE3_LIBS) $(MLKEM_LIBS)
 
 # ---- tests: a line "// wrap: symbol" in a test replaces that neighbour ----
 
