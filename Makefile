@@ -114,7 +114,7 @@ unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
 	@tests/run --unit $(OUT)/tests $(T)
 
 .PHONY: test-programs secrets-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim secrets-programs)
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim $(OUT)/tests/wire secrets-programs)
 secrets-programs: $(patsubst tests/secrets/%.c,build/secrets/%,$(secrets_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
@@ -223,6 +223,10 @@ $(OUT)/tests/sim: $(call object,$(sim_c)) $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,$(sim_c)) -o $@ $(call object,$(sim_c)) -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
+
+$(OUT)/tests/wire: $(OUT)/obj/tests/lab/wire_main.o $(OUT)/lab.a $(OUT)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lsodium -lm
 
 # Run under valgrind, so only as they are shipped.
 build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
