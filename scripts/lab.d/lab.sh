@@ -30,7 +30,9 @@
 #   LAB_NODE_LINES LAB_DATAPLANE_LINES LAB_ADDRESS_LINES LAB_TURN_LINES LAB_PEERS_LINES LAB_GUARD_LINES
 #   LAB_REGISTRATION_LINES    further lines of the configuration's sections
 #   LAB_COTURN_LINES          further lines of turnserver's configuration
-#   CAPTURE=1                 tcpdump in client and peer, kept when the test fails
+#   LAB_NETWORKS="a=cone b=symmetric"  hosts behind such networks around a core (tests/lab) in place of
+#                             client and peer; then LAB_DELAY=25 (ms, each access wire) and LAB_RELAYS=2
+#   CAPTURE=1                 tcpdump in client and peer (or core), kept when the test fails
 #   KEEP=1                    keep the directory in any case
 #
 # After lab_up: LAB_DIR (logs, configuration, captures), NS_CLIENT NS_RELAY NS_PEER, and the
@@ -44,8 +46,12 @@ LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 : "${LAB_RELAY_PORTS:=49152-65535}" "${LAB_SECOND:=}" "${LAB_ONE_SEGMENT:=}" "${LAB_VLAN:=}"
 : "${LAB_OFFLOAD:=on}" "${CAPTURE:=}" "${KEEP:=}"
 : "${LAB_USER:=alice}" "${LAB_PASSWORD:=wonderland}" "${LAB_SECRET:=queen-of-hearts}"
-: "${LAB_REALM:=lab.blindrelay}"
+: "${LAB_REALM:=lab.blindrelay}" "${LAB_NETWORKS:=}" "${LAB_DELAY:=0}" "${LAB_RELAYS:=1}"
+# Where the relay is, and from where it is asked whether it answers.
+: "${LAB_RELAY_SPACE:=relay}" "${LAB_PROBE:=client}"
 case $LAB_BIN in /*) ;; *) LAB_BIN=$LAB_ROOT/$LAB_BIN ;; esac
+
+. "$LAB_ROOT/scripts/lab.d/networks.sh"
 
 lab_say() { echo "lab: $*" >&2; }
 
@@ -126,11 +132,16 @@ lab_names() {
 	if [ -n "$LAB_ONE_SEGMENT" ]; then
 		PEER4=11.0.0.12 PEER4B=11.0.0.13 PEER6=2a00:b10c:1::12 PEER6B=2a00:b10c:1::13
 	fi
-	LAB_CONFIG=$LAB_DIR/blindrelay.conf
-	LAB_CONTROL=$LAB_DIR/run/control.sock
+	lab_files
 	export LAB_NAME LAB_DIR NS_CLIENT NS_RELAY NS_PEER LAB_CONFIG LAB_CONTROL LAB_ROOT LAB_BIN RELAY
 	export CLIENT4 CLIENT4B CLIENT6 CLIENT6B RELAY4 RELAY4B RELAY6 RELAY6B PEER4 PEER4B PEER6 PEER6B
 	export LAB_USER LAB_PASSWORD LAB_SECRET LAB_REALM LAB_PORT LAB_AUTH LAB_LISTEN LAB_SECOND
+	export LAB_NETWORKS LAB_DELAY LAB_RELAYS LAB_RELAY_PORTS LAB_RELAY_SPACE LAB_PROBE LAB_ONE_SEGMENT
+}
+
+lab_files() {
+	LAB_CONFIG=$LAB_DIR/blindrelay.conf
+	LAB_CONTROL=$LAB_DIR/run/control.sock
 }
 
 lab_namespace() {
@@ -318,7 +329,7 @@ lab_configure() {
 }
 
 lab_dataplane_start() {
-	lab_spawn dataplane relay "$LAB_BIN/relay-dataplane" -c "$LAB_CONFIG"
+	lab_spawn dataplane "$LAB_RELAY_SPACE" "$LAB_BIN/relay-dataplane" -c "$LAB_CONFIG"
 	local pid=$LAB_PID
 	lab_wait 30 "the dataplane's socket" lab_socket_or_death dataplane.sock "$pid" &&
 		lab_running "$pid" || return 1
@@ -331,7 +342,7 @@ lab_dataplane_start() {
 lab_socket_or_death() { [ -S "$LAB_DIR/run/$1" ] || lab_gone "$2"; }
 
 lab_controlplane_start() {
-	lab_spawn controlplane relay "$LAB_BIN/relay-controlplane" -c "$LAB_CONFIG"
+	lab_spawn controlplane "$LAB_RELAY_SPACE" "$LAB_BIN/relay-controlplane" -c "$LAB_CONFIG"
 }
 
 # Kills it with the signal and returns when it is gone.
@@ -342,7 +353,7 @@ lab_ctl() { "$LAB_BIN/relayctl" -s "$LAB_CONTROL" "$@"; }
 lab_answers() { # one Binding through the network
 	local address
 	for address in $(lab_listen); do
-		lab_in client /usr/bin/python3 "$LAB_ROOT/tests/system/turn_client.py" binding "$address" || return 1
+		lab_in "$LAB_PROBE" /usr/bin/python3 "$LAB_ROOT/tests/system/turn_client.py" binding "$address" || return 1
 	done
 }
 
@@ -364,7 +375,7 @@ lab_ready_or_death() {
 
 lab_relay_start() {
 	if [ "$RELAY" = coturn ]; then
-		lab_spawn turnserver relay turnserver -c "$LAB_DIR/turnserver.conf"
+		lab_spawn turnserver "$LAB_RELAY_SPACE" turnserver -c "$LAB_DIR/turnserver.conf"
 	else
 		[ -x "$LAB_BIN/relay-dataplane" ] || lab_die "$LAB_BIN/relay-dataplane is missing: make build"
 		lab_dataplane_start || lab_die "relay-dataplane did not start: $(tail -n 3 "$LAB_DIR/dataplane.log")"
@@ -409,6 +420,11 @@ lab_memif_wires() {
 # ---- beginning and end ----
 
 lab_capture() {
+	if [ -n "$LAB_NETWORKS" ]; then
+		lab_spawn capture-core core tcpdump -U -n -i any -w "$LAB_DIR/core.pcap"
+		lab_wait 10 tcpdump test -s "$LAB_DIR/core.pcap"
+		return
+	fi
 	lab_spawn capture-client client tcpdump -U -n -i c0 -w "$LAB_DIR/client.pcap"
 	lab_spawn capture-peer peer tcpdump -U -n -i p0 -w "$LAB_DIR/peer.pcap"
 	lab_wait 10 tcpdump test -s "$LAB_DIR/client.pcap" -a -s "$LAB_DIR/peer.pcap"
@@ -420,16 +436,26 @@ lab_up() {
 	trap lab_exit EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	lab_network
+	if [ -n "$LAB_NETWORKS" ]; then
+		lab_networks
+	else
+		lab_network
+	fi
 	lab_configure
 	[ -z "$CAPTURE" ] || lab_capture
 	lab_relay_start
+	[ "$LAB_RELAYS" = 1 ] || (
+		trap - EXIT
+		lab_second_relay
+		lab_configure
+		lab_relay_start
+	)
 }
 
 # For a person who looks at a failure.
 lab_report() {
 	local log
-	for log in "$LAB_DIR"/*.log; do
+	for log in "$LAB_DIR"/*.log "$LAB_DIR"/relay2/*.log; do
 		[ -s "$log" ] || continue
 		echo "---- ${log##*/} (last 60 lines) ----"
 		tail -n 60 "$log"
@@ -445,33 +471,47 @@ lab_report() {
 	fi
 }
 
-lab_down() {
-	local name pid file
+lab_stop_all() {
+	local file name
 	for file in "$LAB_DIR"/*.pid; do
 		[ -e "$file" ] || continue
 		name=${file##*/}
 		lab_stop "${name%.pid}" 2>/dev/null || true
 	done
+}
+
+lab_down() {
+	local pid file
+	[ ! -d "$LAB_DIR/relay2" ] || (LAB_DIR=$LAB_DIR/relay2 && lab_stop_all)
+	lab_stop_all
 	# Whatever else was started in the namespaces, which nobody else can be in.
-	for file in "/run/netns/$LAB_NAME"-*; do
-		[ -e "$file" ] || continue
-		for pid in $(ip netns pids "${file##*/}" 2>/dev/null); do
-			[ "$pid" = "$$" ] || kill -KILL "$pid" 2>/dev/null || true
-		done
-		ip netns delete "${file##*/}" 2>/dev/null || true
+	for pid in $(lab_inhabitants); do
+		[ "$pid" = "$$" ] || kill -KILL "$pid" 2>/dev/null || true
 	done
+	for file in "/run/netns/$LAB_NAME"-*; do
+		[ ! -e "$file" ] || echo "netns delete ${file##*/}"
+	done | ip -force -batch - 2>/dev/null || true
+}
+
+# The processes in this lab's namespaces. (`ip netns pids` looks through all processes for each one.)
+lab_inhabitants() {
+	local spaces
+	spaces=$(stat -Lc %i "/run/netns/$LAB_NAME"-* 2>/dev/null | paste -sd'|') || return 0
+	[ -z "$spaces" ] || stat -Lc '%i %n' /proc/[0-9]*/ns/net 2>/dev/null |
+		sed -nE "s#^($spaces) /proc/([0-9]+)/ns/net#\\2#p"
 }
 
 # A daemon that ended unasked, or what a sanitizer build found, fails whatever ran in the lab.
 lab_daemons_well() {
 	local name
-	for name in dataplane controlplane turnserver; do
+	for name in dataplane controlplane turnserver wire relay2/dataplane relay2/controlplane; do
 		if [ -e "$LAB_DIR/$name.pid" ] && ! lab_running "$(cat "$LAB_DIR/$name.pid")"; then
 			lab_say "$name ended by itself"
 			return 1
 		fi
 	done
-	! grep -l -E 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$LAB_DIR"/*.log 2>/dev/null || return 1
+	! grep -l -E 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$LAB_DIR"/*.log "$LAB_DIR"/relay2/*.log 2>/dev/null ||
+		return 1
 }
 
 lab_exit() {
