@@ -68,6 +68,13 @@ static void ask(struct turn_client *c, struct turn_channel *channel)
 	turn_exchange_run(c, &channel->exchange, fill, channel);
 }
 
+void turn_channel_use(struct turn_client *c, struct turn_channel *channel)
+{
+	channel->used_at = c->now;
+	if (!channel->bound && c->now >= channel->denied_until)
+		ask(c, channel);
+}
+
 int turn_client_bind(struct turn_client *c, const struct endpoint_transport *peer, uint64_t now_ms)
 {
 	struct turn_permission *permission;
@@ -85,11 +92,8 @@ int turn_client_bind(struct turn_client *c, const struct endpoint_transport *pee
 	}
 	if (result == 0 && channel == NULL)
 		result = -ENOSPC;
-	if (result == 0) {
-		channel->used_at = c->now;
-		if (!channel->bound && c->now >= channel->denied_until)
-			ask(c, channel);
-	}
+	if (result == 0)
+		turn_channel_use(c, channel);
 	turn_client_leave_quietly(c);
 	return result;
 }
@@ -114,10 +118,7 @@ static uint64_t ends_at(const struct turn_channel *channel)
 
 static void run(struct turn_client *c, struct turn_channel *channel)
 {
-	bool renew = channel->bound ? c->now >= channel->renew_at && used_since(channel)
-				    : c->now >= channel->denied_until &&
-					      channel->used_at >= channel->denied_until;
-	if (renew)
+	if (channel->bound && c->now >= channel->renew_at && used_since(channel))
 		ask(c, channel);
 	if (c->now >= ends_at(channel)) {
 		channel->bound = false;

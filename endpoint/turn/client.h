@@ -204,6 +204,8 @@ bool turn_channels_answer(struct turn_client *c, const struct stun_message *m);
 // NULL: none. Whether it is bound is another matter.
 struct turn_channel *turn_channel_find(
 	struct turn_client *c, const struct endpoint_transport *peer);
+// Something goes to it: it is kept, and asked for again when it was refused a while ago.
+void turn_channel_use(struct turn_client *c, struct turn_channel *channel);
 struct turn_channel *turn_channel_of_number(struct turn_client *c, uint16_t number);
 void turn_channels_renew(struct turn_client *c);
 void turn_channels_drop(struct turn_client *c);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDICATION_OVERHEAD = STUN_HEADER_LENGTH + 24 + 4 + 3 };
+enum { INDICATION_OVERHEAD = STUN_HEADER_LENGTH + 24 + 4 + 3, RUNS_MAX = 4 };
 
 static void system_random(void *context, void *out, size_t size)
 {
@@ -89,10 +89,14 @@ void turn_client_enter(struct turn_client *c, uint64_t now_ms)
 
 void turn_client_leave(struct turn_client *c)
 {
-	if (c->depth == 1) {
+	// An end may have been the owner's reason for another begin. The bound is for owners who
+	// begin something in each event that ends it.
+	for (unsigned i = 0; c->depth == 1 && i < RUNS_MAX; i++) {
 		turn_allocation_run(c);
 		turn_permissions_run(c);
 		turn_channels_run(c);
+		if (turn_client_deadline(c) > c->now)
+			break;
 	}
 	turn_client_leave_quietly(c);
 }
@@ -216,7 +220,7 @@ int turn_client_send(struct turn_client *c, const struct endpoint_transport *pee
 	if (result == 0) {
 		struct turn_channel *channel = turn_channel_find(c, peer);
 		if (channel != NULL)
-			channel->used_at = c->now;
+			turn_channel_use(c, channel);
 		if (channel != NULL && channel->bound)
 			send_by_channel(c, channel, data, size);
 		else if (permission->granted)
