@@ -22,11 +22,13 @@
 // - Failures are 0 or a negative errno. Bad datagrams are counted by reason and change nothing.
 // - Numbers are in host order, addresses as in struct endpoint_transport (unused bytes zero).
 //
-// What is sent unasked: to an address that has not answered, at most AGENT_CHECKS_PER_PAIR checks
-// of a pair, AGENT_CHECKS_PER_HOST of an IP address whatever its ports, and AGENT_CHECKS_BURST
-// altogether with one more each AGENT_CHECKS_REFILL_MS; never more than one each `pace_ms` but for
-// AGENT_FIRST_CHECKS. "Answered" means: a check of ours was, or a check came from there under the
-// peer's key which is no replay.
+// What is sent unasked, to addresses that have not answered a check of ours: AGENT_CHECKS_PER_HOST
+// checks to an IP address whatever its ports, and one more each AGENT_CHECKS_HOST_REFILL_MS;
+// AGENT_CHECKS_BURST altogether, and one more each AGENT_CHECKS_REFILL_MS; AGENT_CHECKS_PER_PAIR to
+// a transport address from which nothing authentic came, unless it is signalled anew or the network
+// is another one; never more than one each `pace_ms` but for the first AGENT_FIRST_CHECKS. On pairs
+// that are valid but not confirmed, besides, AGENT_UNCONFIRMED_SENDS datagrams of the owner's each,
+// for at most 8 pairs (2 to an IP address) and one more each 10 s.
 //
 // Memory: one block of about 100 KiB at creation and nothing later.
 #pragma once
@@ -47,9 +49,11 @@ enum {
 	AGENT_CHECKS_PER_HOST = 64,
 	AGENT_CHECKS_BURST = 512,
 	AGENT_CHECKS_REFILL_MS = 500,
-	AGENT_FIRST_CHECKS = 8, // of the best pairs that go out at once
+	AGENT_CHECKS_HOST_REFILL_MS = 10 * 1000,
+	AGENT_FIRST_CHECKS = 8, // of the best pairs that go out at once (AGENT_NATIVE)
 
 	AGENT_UNCONFIRMED_MS = 2000, // a pair lives so long on the peer's checks alone
+	AGENT_UNCONFIRMED_SENDS = 64,
 	AGENT_CONSENT_MS = 30 * 1000,
 	AGENT_CONSENT_CHECK_MS = 5000, // 4 to 6 s
 
@@ -274,7 +278,9 @@ size_t agent_pairs(const struct agent *agent, uint32_t *out, size_t max);
 // The valid pair that a datagram came by; 0: none.
 uint32_t agent_pair_of(
 	const struct agent *agent, unsigned base, const struct endpoint_transport *source);
-// Sends data of the owner's on a valid pair. -ENOENT: it is none (any more).
+// Sends data of the owner's on a valid pair; whoever sends without it makes a lie of what is said
+// above. -ENOENT: it is none (any more); -EAGAIN: not confirmed, and AGENT_UNCONFIRMED_SENDS were
+// sent.
 int agent_pair_send(
 	struct agent *agent, uint32_t pair, const void *data, size_t size, uint64_t now);
 // Checks a valid pair now rather than when it is due (at most every 20 ms): the owner doubts it, or

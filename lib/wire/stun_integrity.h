@@ -6,10 +6,10 @@
 
 #include "lib/wire/stun.h"
 
-// A long-term key; wipe with stun_key_wipe.
+// A key of either kind; wipe with stun_key_wipe.
 struct stun_key {
-	uint8_t bytes[32];
-	uint8_t length; // 16 for MD5, 32 for SHA-256
+	uint8_t bytes[64]; // a block of SHA-1: longer keys are hashed by HMAC anyway
+	uint8_t length;    // 16 for MD5, 32 for SHA-256, of the password's for short-term ones
 };
 
 enum stun_password_algorithm {
@@ -24,6 +24,10 @@ enum { STUN_USERHASH_LENGTH = 32 };
 int stun_key_long_term(enum stun_password_algorithm algorithm, const char *username,
 	size_t username_length, const char *realm, const char *password, size_t password_length,
 	struct stun_key *out);
+// A short-term key (RFC 8489 9.1): the password itself, which the caller has prepared already (for
+// ICE there is nothing to prepare). Good for MESSAGE-INTEGRITY only when it is longer than 64 bytes.
+// 0; -EINVAL: empty; -EACCES: GnuTLS refuses SHA-1.
+int stun_key_short_term(const char *password, size_t length, struct stun_key *out);
 void stun_key_wipe(struct stun_key *key);
 
 // SHA-256(username ":" realm).

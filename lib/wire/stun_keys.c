@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What long-term credentials are made of: keys (RFC 8489 9.2.2, 18.5.1), USERHASH (14.4) and the
+// What credentials are made of: keys (RFC 8489 9.1, 9.2.2, 18.5.1), USERHASH (14.4) and the
 // password of time-limited REST credentials. SHA-256 is libsodium's, which cannot fail; MD5 and
 // HMAC-SHA1 are GnuTLS's, which can (FIPS mode), and then nothing usable comes out. Intermediate
 // secrets are wiped. Any thread.
@@ -67,6 +67,28 @@ int stun_key_long_term(enum stun_password_algorithm algorithm, const char *usern
 		return 0;
 	}
 	return -ENOTSUP;
+}
+
+int stun_key_short_term(const char *password, size_t length, struct stun_key *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (length == 0)
+		return -EINVAL;
+	if (length <= sizeof(out->bytes)) {
+		memcpy(out->bytes, password, length);
+		out->length = (uint8_t)length;
+		return 0;
+	}
+	// RFC 2104: a key longer than a block is replaced by its hash.
+	gnutls_hash_hd_t sha1;
+	if (gnutls_hash_init(&sha1, GNUTLS_DIG_SHA1) < 0)
+		return -EACCES;
+	int failed = gnutls_hash(sha1, password, length) < 0;
+	gnutls_hash_deinit(sha1, out->bytes);
+	out->length = SHA1_LENGTH;
+	if (failed)
+		stun_key_wipe(out);
+	return failed ? -EACCES : 0;
 }
 
 void stun_key_wipe(struct stun_key *key)
