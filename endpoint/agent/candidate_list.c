@@ -9,7 +9,7 @@
 #include <errno.h>
 
 enum {
-	VERSION = 1,
+	LIST_VERSION = 1,
 	HEADER = 6,
 	IPV6_BIT = 0x80,
 	FIXED = 7, // type, priority, port
@@ -53,7 +53,7 @@ int agent_candidates_write(uint32_t generation, const struct agent_candidate *ca
 	}
 	if (needed > size)
 		return -EMSGSIZE;
-	*out++ = VERSION;
+	*out++ = LIST_VERSION;
 	*out++ = (uint8_t)count;
 	out = put_u32(out, generation);
 	for (size_t i = 0; i < count; i++) {
@@ -91,7 +91,7 @@ int agent_candidates_read(const uint8_t *data, size_t size,
 {
 	struct cursor c = cursor_make(data, size);
 	uint8_t version, count;
-	if (!cursor_u8(&c, &version) || version != VERSION || !cursor_u8(&c, &count) ||
+	if (!cursor_u8(&c, &version) || version != LIST_VERSION || !cursor_u8(&c, &count) ||
 		count > AGENT_REMOTE_MAX || !cursor_u32(&c, generation))
 		return -EBADMSG;
 	for (unsigned i = 0; i < count; i++)
