@@ -25,7 +25,7 @@ int stun_key_long_term(enum stun_password_algorithm algorithm, const char *usern
 	size_t username_length, const char *realm, const char *password, size_t password_length,
 	struct stun_key *out);
 // A short-term key (RFC 8489 9.1): the password itself, which the caller has prepared already (for
-// ICE there is nothing to prepare). Good for MESSAGE-INTEGRITY only when it is longer than 64 bytes.
+// ICE there is nothing to prepare). Longer than 64 bytes: good for MESSAGE-INTEGRITY only.
 // 0; -EINVAL: empty; -EACCES: GnuTLS refuses SHA-1.
 int stun_key_short_term(const char *password, size_t length, struct stun_key *out);
 void stun_key_wipe(struct stun_key *key);
