@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,35 @@ static int write_all(int fd, const char *data, size_t size)
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-int file_replace(const char *path, const void *data, size_t size, mode_t mode)
+// A rename is kept when the folder is.
+static int sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) // may be written to and not be read
+		return errno == EACCES ? 0 : -errno;
+	int result = fsync(fd) == 0 || errno == EINVAL ? 0 : -errno;
+	close(fd);
+	return result;
+}
+
+static int put_in_place(const char *from, const char *to, bool replace)
+{
+	if (replace ? rename(from, to) == 0
+		    : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	// Not every file system can do it; those have hard links.
+	if (replace || errno != EINVAL)
+		return -errno;
+	if (link(from, to) != 0)
+		return -errno;
+	unlink(from);
+	return 0;
+}
+
+static int put_file(const char *path, const void *data, size_t size, mode_t mode, bool replace)
 {
 	char new_path[PATH_MAX];
 
@@ -65,9 +94,21 @@ int file_replace(const char *path, const void *data, size_t size, mode_t mode)
 	if (result == 0 && fchmod(fd, mode) != 0)
 		result = -errno;
 	close(fd);
-	if (result == 0 && rename(new_path, path) != 0)
-		result = -errno;
-	if (result != 0)
+	if (result == 0)
+		result = put_in_place(new_path, path, replace);
+	if (result != 0) {
 		unlink(new_path);
-	return result;
+		return result;
+	}
+	return sync_folder(path);
+}
+
+int file_replace(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return put_file(path, data, size, mode, true);
+}
+
+int file_create(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return put_file(path, data, size, mode, false);
 }

@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// relaycall id: who we are, as a contact string for others. Makes the identity at first use and
-// notes the relays that it is given.
+// relaycall id: who we are, as a card for others, in text or as a code. Makes the identity at first
+// use and notes the relays that it is given.
+#include "endpoint/relaycall/card.h"
+#include "endpoint/relaycall/contacts.h"
 #include "endpoint/relaycall/identity.h"
+#include "endpoint/relaycall/qr.h"
 #include "endpoint/relaycall/session.h"
 
 #include <jansson.h>
-#include <sodium.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-static void note_relays(struct identity *identity, const struct relaycall_options *options)
+// ---- noting relays ----
+
+static bool gives_relays(const struct relaycall_options *options)
 {
+	const struct endpoint_contact_relay *r = options->relays;
+	return r[0].address_count > 0 || r[0].has_key || r[1].address_count > 0 || r[1].has_key ||
+	       options->no_second_relay;
+}
+
+static void note_relays(struct identity *identity, const void *context)
+{
+	const struct relaycall_options *options = context;
+
 	for (size_t i = 0; i < ENDPOINT_CONTACT_RELAYS_MAX; i++) {
 		const struct endpoint_contact_relay *given = &options->relays[i];
 		struct endpoint_contact_relay *noted = &identity->relays[i];
@@ -21,71 +37,112 @@ static void note_relays(struct identity *identity, const struct relaycall_option
 			noted->has_key = true;
 			memcpy(noted->key, given->key, ENDPOINT_KEY_SIZE);
 		}
-		if (noted->address_count > 0 && identity->relay_count <= i)
-			identity->relay_count = i + 1;
 	}
+	if (options->no_second_relay)
+		memset(&identity->relays[1], 0, sizeof(identity->relays[1]));
+	identity->relay_count = identity->relays[0].address_count == 0   ? 0
+				: identity->relays[1].address_count == 0 ? 1
+									 : 2;
 }
 
-static bool given(const struct relaycall_options *options)
+// Whether what is given goes together with what is noted.
+static int check_relays(const struct identity *identity, const struct relaycall_options *options)
 {
-	for (size_t i = 0; i < ENDPOINT_CONTACT_RELAYS_MAX; i++)
-		if (options->relays[i].address_count > 0 || options->relays[i].has_key)
-			return true;
-	return false;
+	static const char *const option[] = {"--relay", "--second-relay"};
+	bool there[ENDPOINT_CONTACT_RELAYS_MAX];
+
+	for (size_t i = 0; i < ENDPOINT_CONTACT_RELAYS_MAX; i++) {
+		there[i] = identity->relays[i].address_count > 0 ||
+			   options->relays[i].address_count > 0;
+		if (options->relays[i].has_key && !there[i])
+			return relaycall_fail(RELAYCALL_USAGE,
+				"%s-key is the key of a relay that is not known yet: %s, too",
+				option[i], option[i]);
+	}
+	if (there[1] && !there[0])
+		return relaycall_fail(RELAYCALL_USAGE,
+			"there is no first relay yet: --relay before --second-relay");
+	return RELAYCALL_OK;
 }
 
-static const char *key_text(const uint8_t key[ENDPOINT_KEY_SIZE], char text[48])
+// ---- showing ----
+
+static int fail_code(int result, const char *what)
 {
-	return sodium_bin2base64(
-		text, 48, key, ENDPOINT_KEY_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	if (result == -EFBIG)
+		return relaycall_fail(RELAYCALL_FAILED,
+			"the card is longer than a QR code may be: fewer or shorter relay names");
+	return relaycall_fail(RELAYCALL_FAILED, "cannot write %s: %s", what, strerror(-result));
 }
 
-static json_t *relay_json(const struct endpoint_contact_relay *relay)
+static int show_code(const char *text)
 {
-	char text[ENDPOINT_CONTACT_NAME_MAX + 8];
-	json_t *addresses = json_array();
+	struct winsize window;
+	unsigned columns;
 
-	for (size_t i = 0; i < relay->address_count; i++)
-		json_array_append_new(
-			addresses, json_string(endpoint_contact_address_format(
-					   &relay->addresses[i], text, sizeof(text))));
-	json_t *object = json_pack("{s:o}", "addresses", addresses);
-	if (relay->has_key)
-		json_object_set_new(object, "key", json_string(key_text(relay->key, text)));
-	return object;
+	bool terminal = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0;
+	int result = qr_print(text, stdout, terminal, &columns);
+	if (result != 0)
+		return fail_code(result, "the code");
+	if (terminal && window.ws_col > 0 && window.ws_col < columns)
+		relaycall_fail(0,
+			"the code is %u columns wide and the terminal %u: make it wider, or write "
+			"a "
+			"picture with --qr-file FILE.svg",
+			columns, window.ws_col);
+	return RELAYCALL_OK;
 }
 
-static void print_json(const struct identity *identity, const struct endpoint_contact *contact,
-	const char *text, bool made)
-{
-	char identity_key[48], delivery_key[48];
-	json_t *relays = json_array();
-
-	for (size_t i = 0; i < contact->relay_count; i++)
-		json_array_append_new(relays, relay_json(&contact->relays[i]));
-	session_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b,s:o}", "contact", text, "identity_key",
-		key_text(contact->identity_key, identity_key), "delivery_key",
-		key_text(contact->peer.delivery_key, delivery_key), "identity", identity->path,
-		"made", made, "relays", relays));
-}
-
-static int show(const struct identity *identity, bool json, bool made)
+static int show(const struct identity *identity, const struct relaycall_options *options, bool made)
 {
 	struct endpoint_contact contact;
-	char text[ENDPOINT_CONTACT_TEXT_SIZE];
+	char text[ENDPOINT_CONTACT_TEXT_SIZE], fingerprint[CONTACTS_FINGERPRINT_SIZE];
 
+	identity_contact(identity, &contact);
+	if (options->fingerprint && !options->json) { // no relay is needed for it
+		puts(contacts_fingerprint(contact.identity_key, fingerprint));
+		return RELAYCALL_OK;
+	}
 	if (identity->relay_count == 0)
 		return relaycall_fail(RELAYCALL_FAILED,
 			"%s names no relay yet: relaycall id --relay ADDRESS[:PORT]",
 			identity->path);
-	identity_contact(identity, &contact);
 	if (endpoint_contact_format(&contact, text) != 0)
-		return relaycall_fail(RELAYCALL_FAILED, "%s: its relays do not fit into a contact",
-			identity->path);
-	if (json)
-		print_json(identity, &contact, text, made);
-	else
+		return relaycall_fail(
+			RELAYCALL_FAILED, "%s: its relays do not fit into a card", identity->path);
+	int result = options->qr_file == NULL
+			     ? 0
+			     : qr_write(text, options->qr_file, qr_format_of(options->qr_file));
+	if (result != 0)
+		return fail_code(result, options->qr_file);
+	if (options->json) {
+		json_t *object = card_json(&contact, text);
+		json_object_set_new(object, "identity", json_string(identity->path));
+		json_object_set_new(object, "made", json_boolean(made));
+		session_print_json(object);
+		return RELAYCALL_OK;
+	}
+	int code = options->qr ? show_code(text) : RELAYCALL_OK;
+	if (code == RELAYCALL_OK)
 		puts(text);
+	return code;
+}
+
+int relaycall_identity(
+	const struct relaycall_options *options, struct identity *identity, bool *made)
+{
+	char error[IDENTITY_ERROR_SIZE];
+
+	if (identity_load(identity, options->identity, made, error) != 0)
+		return relaycall_fail(RELAYCALL_FAILED, "%s", error);
+	if (*made && !options->json)
+		relaycall_fail(0, "made %s", identity->path);
+	if (identity->upgraded)
+		relaycall_fail(0,
+			"%s has an identity key of its own now: whoever has your old card needs "
+			"the one "
+			"that relaycall id prints",
+			identity->path);
 	return RELAYCALL_OK;
 }
 
@@ -95,18 +152,17 @@ int relaycall_id(const struct relaycall_options *options)
 	struct identity identity;
 	bool made;
 
-	if (identity_load(&identity, options->identity, &made, error) != 0)
-		return relaycall_fail(RELAYCALL_FAILED, "%s", error);
-	if (made && !options->json)
-		fprintf(stderr, "relaycall: made %s\n", identity.path);
-	int code = RELAYCALL_OK;
-	if (given(options)) {
-		note_relays(&identity, options);
-		if (identity_save(&identity, error) != 0)
+	int code = relaycall_identity(options, &identity, &made);
+	if (code != RELAYCALL_OK)
+		return code;
+	if (gives_relays(options)) {
+		code = check_relays(&identity, options);
+		if (code == RELAYCALL_OK &&
+			identity_change(&identity, note_relays, options, error) != 0)
 			code = relaycall_fail(RELAYCALL_FAILED, "%s", error);
 	}
 	if (code == RELAYCALL_OK)
-		code = show(&identity, options->json, made);
+		code = show(&identity, options, made);
 	identity_wipe(&identity);
 	return code;
 }

@@ -262,15 +262,15 @@ static int check(const struct relaycall_options *options)
 int relaycall_listen(const struct relaycall_options *options)
 {
 	static struct listening l;
-	char error[IDENTITY_ERROR_SIZE];
 	struct identity identity;
 	bool made;
 
 	int code = check(options);
 	if (code != RELAYCALL_OK)
 		return code;
-	if (identity_load(&identity, options->identity, &made, error) != 0)
-		return relaycall_fail(RELAYCALL_FAILED, "%s", error);
+	code = relaycall_identity(options, &identity, &made);
+	if (code != RELAYCALL_OK)
+		return code;
 	// Of the command line, else the noted one.
 	struct endpoint_contact_relay relay =
 		options->relays[0].address_count > 0 ? options->relays[0] : identity.relays[0];

@@ -20,6 +20,10 @@ struct relaycall_options {
 	bool json;            // -j
 	// --relay, --relay-key; --second-relay, --second-relay-key. No address: not given
 	struct endpoint_contact_relay relays[ENDPOINT_CONTACT_RELAYS_MAX];
+	bool no_second_relay;   // --no-second-relay
+	bool qr;                // --qr
+	const char *qr_file;    // --qr-file
+	bool fingerprint;       // --fingerprint
 	unsigned epoch_seconds; // --epoch; 0: as usual
 	const char *tokens;     // --tokens: a tokens file; NULL: none
 	const char *directory;  // --dir; NULL: files are declined
@@ -35,9 +39,40 @@ struct relaycall_options {
 
 // Each runs one verb, prints to stdout (errors and progress to stderr) and returns the exit code.
 int relaycall_id(const struct relaycall_options *options);
+int relaycall_contacts(const struct relaycall_options *options);
 int relaycall_listen(const struct relaycall_options *options);
 int relaycall_send(const struct relaycall_options *options);
 int relaycall_token(const struct relaycall_options *options);
+
+// Kinds of options, by which a verb says what it takes.
+enum {
+	TAKES_RELAY = 1,
+	TAKES_KEY = 2,
+	TAKES_LISTEN = 4,
+	TAKES_SEND = 8,
+	TAKES_NETWORK = 16, // --tokens, --epoch
+	TAKES_ID = 32,      // what only id takes
+};
+
+// Reads the options of the command line and sets TAKES_ bits of *given; optind is the first word
+// then. -1: go on; else the exit code: everything was said.
+int relaycall_read_options(
+	int argc, char **argv, struct relaycall_options *options, unsigned *given);
+// Says what is wrong and where there is help; returns RELAYCALL_USAGE. detail: NULL, none.
+int relaycall_wrong_usage(const char *what, const char *detail);
+extern const char relaycall_usage[];
+
+// The identity that the options name, made where there is none; to be wiped. Another exit code:
+// said why.
+struct identity;
+int relaycall_identity(
+	const struct relaycall_options *options, struct identity *identity, bool *made);
+// The contacts that belong to the identity; to be freed. Another exit code: said why.
+struct contacts;
+int relaycall_contacts_load(const struct relaycall_options *options, struct contacts *out);
+// The contact that a word of the command line means. Another exit code: said why.
+int relaycall_contact(
+	const struct relaycall_options *options, const char *word, struct endpoint_contact *out);
 
 // "relaycall: ..." and a newline to stderr; returns code.
 int relaycall_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -302,13 +302,9 @@ static int open_file(struct sending *s, const char *path)
 
 static int prepare(struct sending *s, const struct relaycall_options *options)
 {
-	int result = endpoint_contact_parse(options->operand[0], &s->contact);
-	if (result == -EPROTONOSUPPORT)
-		return relaycall_fail(RELAYCALL_USAGE,
-			"the contact is of another version than this relaycall knows");
-	if (result != 0)
-		return relaycall_fail(RELAYCALL_USAGE,
-			"this is no contact, or not a whole one; `relaycall id` prints one");
+	int code = relaycall_contact(options, options->operand[0], &s->contact);
+	if (code != RELAYCALL_OK)
+		return code;
 	if (options->text == NULL)
 		return open_file(s, options->operand[1]);
 	s->offer = (struct offer){.kind = OFFER_TEXT, .size = strlen(options->text)};
@@ -323,17 +319,17 @@ static int prepare(struct sending *s, const struct relaycall_options *options)
 
 static int run(struct sending *s, const struct relaycall_options *options)
 {
-	char error[IDENTITY_ERROR_SIZE];
 	struct identity identity;
 	bool made;
 
-	if (identity_load(&identity, options->identity, &made, error) != 0)
-		return relaycall_fail(RELAYCALL_FAILED, "%s", error);
+	int code = relaycall_identity(options, &identity, &made);
+	if (code != RELAYCALL_OK)
+		return code;
 	s->session.context = s;
 	s->session.event = on_event;
 	s->session.due = on_due;
 	s->session.interrupted = on_interrupted;
-	int code = session_begin(&s->session, options, &identity, &s->contact.relays[0]);
+	code = session_begin(&s->session, options, &identity, &s->contact.relays[0]);
 	identity_wipe(&identity);
 	if (code != RELAYCALL_OK)
 		return code;

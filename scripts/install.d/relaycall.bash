@@ -3,7 +3,7 @@
 
 _relaycall() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' i operands=0
-	local verbs='id listen send token'
+	local verbs='id contacts listen send token'
 	COMPREPLY=()
 
 	_relaycall_files() {
@@ -11,9 +11,17 @@ _relaycall() {
 		mapfile -t COMPREPLY < <(compgen "$1" -- "$word")
 	}
 
+	# Not by compgen -W, which would expand what is in a name.
+	_relaycall_names() {
+		local name
+		while read -r name _; do
+			[[ $name != "$word"* ]] || COMPREPLY+=("$(printf %q "$name")")
+		done < <("${COMP_WORDS[0]}" contacts list 2>/dev/null)
+	}
+
 	# Words that are the value of an option.
 	case $previous in
-	--identity | --tokens)
+	--identity | --tokens | --qr-file)
 		_relaycall_files -f
 		return
 		;;
@@ -21,12 +29,12 @@ _relaycall() {
 		_relaycall_files -d
 		return
 		;;
-	--relay | --relay-key | --limit | --text | --timeout | --epoch) return ;;
+	--relay | --relay-key | --second-relay | --second-relay-key | --limit | --text | --timeout | --epoch) return ;;
 	esac
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--identity | --tokens | --dir | --relay | --relay-key | --limit | --text | --timeout | --epoch) ((i++)) ;;
+		--identity | --tokens | --dir | --relay | --relay-key | --second-relay | --second-relay-key | --qr-file | --limit | --text | --timeout | --epoch) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ -z $verb ]]; then
@@ -41,12 +49,22 @@ _relaycall() {
 	local options='--identity -j --json -h --help --version'
 	case $verb in
 	'') options+=" $verbs" ;;
-	id) options+=' --relay --relay-key' ;;
+	id) options+=' --relay --relay-key --second-relay --second-relay-key --no-second-relay --qr --qr-file --fingerprint' ;;
+	contacts)
+		[[ $operands -gt 0 || $word == -* ]] || options='list add accept show remove'
+		if [[ $operands -eq 1 && $word != -* ]]; then
+			_relaycall_names
+			return
+		fi
+		;;
 	listen) options+=' --relay --relay-key --dir --limit --ask --once --tokens --epoch' ;;
 	send)
 		options+=' --text --by-address --timeout --tokens --epoch'
 		if [[ $word != -* && $operands -ge 1 ]]; then
 			_relaycall_files -f
+			return
+		elif [[ $word != -* && $operands -eq 0 ]]; then
+			_relaycall_names
 			return
 		fi
 		;;

@@ -139,8 +139,9 @@ done
 [ "$(complete_words config "")" = "check " ] || wrong "completion of config: $(complete_words config "")"
 [ "$(complete_words config check "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of config check"
 
-[ "$(complete_of relaycall "")" = "id listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
+[ "$(complete_of relaycall "")" = "id contacts listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
 [[ $(complete_of relaycall -j listen --) == *--dir*--ask* ]] || wrong "completion of relaycall listen --"
+[[ $(complete_of relaycall contacts "") == "list add accept show remove " ]] || wrong "completion of relaycall contacts: $(complete_of relaycall contacts "")"
 [ "$(complete_of relaycall send CONTACT "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of relaycall send"
 # Every option that one of the three tells is known to the other two.
 page=$dir/usr/share/man/man1/relaycall.1

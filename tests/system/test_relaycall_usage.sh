@@ -52,9 +52,11 @@ for relay in "" 192.0.2.1:0 192.0.2.256 "[::1" -x a_b:1; do
 done
 expect 2 "more addresses of a relay than four" id --relay a --relay b --relay c --relay d --relay e
 expect 2 "--relay-key wants 32 bytes" id --relay-key AAAA
-for contact in X blindrelay: blindrelay:AQ https://example.org; do
-	expect 2 "this is no contact" send "$contact" --text hello
+for contact in blindrelay: blindrelay:AQ "blindrelay:AgAAAAAA"; do
+	expect 2 "this is no contact card" send "$contact" --text hello
 done
+expect 2 'there is no contact "X"' send X --text hello
+expect 2 'there is no contact "https://example.org"' send https://example.org --text hello
 [ ! -e "$dir/home" ] || wrong "wrong usage has made something"
 
 # ---- the identity ----
@@ -92,8 +94,8 @@ expect 1 "is not a file" --identity "$dir" id
 
 # One wrong character, anywhere.
 wrong_contact=${contact:0:40}$([ "${contact:40:1}" = A ] && echo B || echo A)${contact:41}
-expect 2 "this is no contact, or not a whole one" send "$wrong_contact" --text hello
-expect 2 "this is no contact, or not a whole one" send "${contact%?}" --text hello
+expect 2 "this is no contact card, or not a whole one" send "$wrong_contact" --text hello
+expect 2 "this is no contact card, or not a whole one" send "${contact%?}" --text hello
 
 # ---- files ----
 
