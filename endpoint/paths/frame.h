@@ -24,7 +24,7 @@ enum {
 	FRAME_VOICE_PREFIX = 4,
 	FRAME_CONTROL_PREFIX = 3,
 	FRAME_PROBE_SIZE = 9,   // payload of a probe and of its answer
-	FRAME_VOICE_MAX = 1000, // bytes of an Opus frame
+	FRAME_VOICE_MAX = 1020, // bytes of an Opus frame
 	FRAME_BODY_MAX = 900,   // bytes of a control message
 	FRAME_SIZE_MAX = FRAME_HEADER_SIZE + FRAME_VOICE_PREFIX + FRAME_VOICE_MAX,
 };

@@ -94,7 +94,8 @@ uint64_t paths_deadline(const struct paths *paths, uint64_t now_ms)
 		sooner(&at, probe_due(paths, i));
 	if (paths->answered) {
 		const struct paths_config *config = &paths->config;
-		if (paths->mode == PATHS_SINGLE || paths->mode == PATHS_SWITCHING)
+		if ((paths->mode == PATHS_SINGLE || paths->mode == PATHS_SWITCHING) &&
+			paths_usable_count(paths) > 1)
 			sooner(&at, paths_life_voice_limit(paths) + 1);
 		if (paths->mode == PATHS_BOTH || paths->mode == PATHS_SWITCHING)
 			sooner(&at, clock + config->frame_ms);

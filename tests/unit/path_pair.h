@@ -178,11 +178,14 @@ static inline void side_up(struct side *side, unsigned link)
 		paths_relay_usable(&side->paths, link, 0, now);
 		return;
 	}
+	unsigned old = side->number_of[link];
 	uint8_t number = (uint8_t)paths_direct_usable(&side->paths, rtt == 0 ? 1 : rtt, now);
 	for (unsigned other = 2; other < LINKS; other++)
 		if (side->number_of[other] == number)
 			side->number_of[other] = PATHS_NONE;
 	side->number_of[link] = number;
+	if (old != number)
+		paths_unusable(&side->paths, old, now);
 }
 
 static inline void side_down(struct side *side, unsigned link)
