@@ -50,7 +50,6 @@ class Plan:
     """What is to be made, collected so that each namespace needs one run of each tool."""
 
     def __init__(self):
-        self.hosts = set()  # the others do without link-local addresses
         self.spaces = {}  # namespace -> lines for ip -batch
         self.links = []  # (space, interface, space, interface)
         self.wires = []  # (name, space, interface, core's interface, model)
@@ -99,10 +98,12 @@ class Plan:
 
     def set_sysctls(self, name):
         # accept_dad must be set before an interface exists to hold for it.
-        for key, value in (("ipv6/conf/all/accept_dad", 0), ("ipv6/conf/default/accept_dad", 0), ("ipv6/conf/all/accept_ra", 0),
-                           ("ipv6/conf/default/accept_ra", 0), ("ipv6/conf/default/router_solicitations", 0),
-                           ("ipv6/conf/default/addr_gen_mode", int(name not in self.hosts)), ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/default/rp_filter", 0)):
-            pathlib.Path("/proc/sys/net", key).write_text(str(value))
+        for key in ("ipv6/conf/%s/accept_dad", "ipv6/conf/%s/accept_ra", "ipv6/conf/%s/router_solicitations", "ipv4/conf/%s/rp_filter"):
+            for which in "all", "default":
+                pathlib.Path("/proc/sys/net", key % which).write_text("0")
+        # Where that module is loaded, a LAN's bridge would run a router's rules on what it forwards itself.
+        for key in pathlib.Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+            key.write_text("0")
         self.spaces[name].insert(0, "link set lo up")
 
 
@@ -142,14 +143,14 @@ class Uplink:
         plan, kind = self.plan, self.kind
         outermost = self.routers[-1] if self.routers else self.host
         interface = "wan" if self.routers else self.interface
-        model = f"outside={self.outside4} {kind.model}" if kind.model else ""
+        model = f"outside={self.outside4} {kind.model}" if kind.model is not None else ""
         for name in self.routers:
             plan.space(name, **FORWARDING, **dict(kind.sysctl))
-            plan.ip(name, "link add lan type bridge", "link set lan up")
+            plan.ip(name, "link add lan type bridge mcast_snooping 0", "link set lan up")
         plan.space(outermost)
         plan.wires.append((self.wire, outermost, interface, self.wire, model))
-        plan.ip("core", f"link set {self.wire} up")
-        plan.ip(outermost, f"link set {interface} up")
+        plan.ip("core", f"link set {self.wire} addrgenmode none", f"link set {self.wire} up")
+        plan.ip(outermost, f"link set {interface} addrgenmode none", f"link set {interface} up")
         if kind.v4:
             plan.ip("core", f"address add 11.1.{self.number}.1/24 dev {self.wire}")
             if self.routers:
@@ -187,8 +188,7 @@ class Uplink:
         self.members += 1
         last = 1 + self.members
         plan.space(host)
-        plan.hosts.add(host)
-        v4, v6 = f"{self.lan4}.{last}" if self.routers or kind.model else self.outside4, f"{self.lan6}::{last}"
+        v4, v6 = f"{self.lan4}.{last}" if self.routers or kind.model is not None else self.outside4, f"{self.lan6}::{last}"
         back = ""
         if self.routers:
             port = f"p{self.members}"
@@ -234,8 +234,8 @@ def build():
             uplinks[host].append(uplink)
             facts[host].append({**uplink.facts, **uplink.build(relays)})
     plan.make()
-    (DIR / "networks.json").write_text(json.dumps({"hosts": facts, "relays": [
-        {"name": name, "interface": interface, "v4": f"{v4}.1", "v6": f"{v6}::1"} for name, interface, v4, v6 in RELAYS[:relays]]}, indent=1))
+    known = [{"name": name, "interface": interface, "v4": f"{v4}.1", "v6": f"{v6}::1"} for name, interface, v4, v6 in RELAYS[:relays]]
+    (DIR / "networks.json").write_text(json.dumps({"hosts": facts, "relays": known}, indent=1))
 
 
 if __name__ == "__main__":

@@ -98,8 +98,7 @@ class Type:
     v4: bool = True
     v6: str = ""  # "firewall": stateful; "open"; "": no IPv6
     sysctl: tuple = ()  # of the routers, (name, value)
-    model: str = ""  # no router, but the wire program's NAT
-    nat64: bool = False
+    model: str | None = None  # no router, but the wire program's NAT with these words
 
 
 TYPES = {
@@ -153,7 +152,7 @@ def parse_type(text):
     if found is None:
         raise Unknown(f"{name}: expected one of {' '.join(TYPES)}, model:..., or @HOST")
     if modifier and not found.v6:
-        found = dataclasses.replace(found, v6="firewall" if found.routers or found.model else "open")
+        found = dataclasses.replace(found, v6="firewall" if found.routers or found.model is not None else "open")
     return found
 
 

@@ -67,8 +67,11 @@ def _ok(done, what):
     return done.stdout
 
 
-def _in(space, *command, **how):
-    return _ok(lab.run_in(space, *command, **how), " ".join(command))
+def _in(space, *command, text=""):
+    """In the namespace alone, without the mounts of `ip netns exec`: a third of the time."""
+    with lab.namespace(space):
+        done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+    return _ok(done, " ".join(command))
 
 
 class Host:
@@ -140,6 +143,9 @@ class Host:
             if found and found[1] != outside:
                 inside[int(found[2])] = found[1], int(found[3])
         lines = []
+        if "jhash" in table:  # the same hash gives the same port
+            chain = re.sub(r"seed 0x(\w+)", lambda found: f"seed {int(found[1], 16) + 1:#x}", table[table.index("chain post"):])
+            lines += ["flush chain ip nat post", *(f"add rule ip nat post {line.strip()}" for line in chain.splitlines()[2:-2])]
         if "map moved" in table:
             lines.append("flush map ip nat moved")
         for name, kind in ("fullcone", "map"), ("seen", "set"):
@@ -151,7 +157,7 @@ class Host:
                 lines.append(f"add element ip nat moved {{ {port} : {fresh} }}")
             if "map fullcone" in table:
                 lines.append(f"add element ip nat fullcone {{ {fresh} timeout 300s : {address} . {port} }}")
-        _in(space, "nft", "-f", "-", input="\n".join(lines) + "\n")
+        _in(space, "nft", "-f", "-", text="\n".join(lines) + "\n")
         _in(space, "conntrack", "-F")
 
     # ---- moving ----
@@ -160,7 +166,7 @@ class Host:
         """Wi-Fi is gone: no carrier, no address, no route."""
         self.up[index] = False
         interface = self.uplinks[index]["interface"]
-        _in(self.name, "ip", "-batch", "-", input=f"address flush dev {interface}\nlink set {interface} down\n")
+        _in(self.name, "ip", "-batch", "-", text=f"address flush dev {interface}\nlink set {interface} down\n")
 
     def restore(self, index):
         """The same address again."""
@@ -172,7 +178,7 @@ class Host:
                 way = f"{f'via {gateway} ' if gateway else ''}dev {interface}"
                 lines += [f"address add {address}/{length} dev {interface}{' nodad' if family == '6' else ''}",
                           f"route add {default} {way} metric {one['metric']}", f"route add {default} {way} table {table}"]
-        _in(self.name, "ip", "-batch", "-", input="\n".join(lines) + "\n")
+        _in(self.name, "ip", "-batch", "-", text="\n".join(lines) + "\n")
         self.up[index] = True
 
     def move(self, index):
@@ -250,9 +256,9 @@ class Capture:
         interface = relay(int(where[-1])).interface if where in ("relay1", "relay2") else host(where).wire
         self.ethernet = where in ("relay1", "relay2")
         self.path = pathlib.Path(os.environ["LAB_DIR"], f"capture-{where}-{time.monotonic_ns()}.pcap")
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", f"{lab.LAB_NAME}-core", "tcpdump", "--immediate-mode", "-U", "-n", "-s", "0", "-Z", "root", "-i", interface,
-             "-w", str(self.path), *expression.split()], stderr=subprocess.PIPE)
+        with lab.namespace("core"):
+            self.process = subprocess.Popen(["tcpdump", "--immediate-mode", "-U", "-n", "-s", "0", "-Z", "root", "-i", interface,
+                                             "-w", str(self.path), *expression.split()], stderr=subprocess.PIPE)
         # It says that it listens when it does.
         line = self.process.stderr.readline()
         while line and b"listening on" not in line:
