@@ -75,6 +75,7 @@ fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
 secrets_c := $(wildcard tests/secrets/*.c)
 sim_c := $(wildcard tests/sim/*.c)
 lab_c := $(filter-out tests/lab/wire_main.c,$(wildcard tests/lab/*.c)) tests/sim/dice.c
+peers := $(patsubst tests/interop/%.c,$(OUT)/tests/%,$(wildcard tests/interop/*_peer.c))
 perf_c := $(wildcard perf/*.c)
 
 object = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -114,7 +115,7 @@ unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
 	@tests/run --unit $(OUT)/tests $(T)
 
 .PHONY: test-programs secrets-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim $(OUT)/tests/wire secrets-programs)
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim $(OUT)/tests/wire $(peers) secrets-programs)
 secrets-programs: $(patsubst tests/secrets/%.c,build/secrets/%,$(secrets_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
@@ -227,6 +228,11 @@ $(OUT)/tests/sim: $(call object,$(sim_c)) $(archives)
 $(OUT)/tests/wire: $(OUT)/obj/tests/lab/wire_main.o $(OUT)/lab.a $(OUT)/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lsodium -lm
+
+# Cores of libendpoint on real sockets, for tests with what others wrote.
+$(peers): $(OUT)/tests/%: $(OUT)/obj/tests/interop/%.o $(OUT)/obj/tests/interop/io.o $(OUT)/endpoint.a $(OUT)/lib.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -luv -ljansson $(LIB_LIBS)
 
 # Run under valgrind, so only as they are shipped.
 build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
