@@ -217,6 +217,24 @@ static void replays_and_the_window(void **unused)
 		assert_int_equal(open(&bob, frames[i]), -EALREADY);
 }
 
+// Wherever it jumps to, nothing of what was marked before is left in the ring.
+static void the_window_jumps(void **unused)
+{
+	enum { RING = ENVELOPE_WINDOW + 64 };
+	(void)unused;
+	static uint8_t frames[ENVELOPE_WINDOW][FRAME];
+	for (uint64_t jump = 0; jump < 2 * RING; jump += 61) {
+		begin(NULL);
+		for (unsigned i = 0; i < RING; i++)
+			assert_speak(&alice, &bob);
+		alice.send_sequence += jump;
+		for (unsigned i = 0; i < ENVELOPE_WINDOW; i++)
+			seal(&alice, frames[i]);
+		for (unsigned i = ENVELOPE_WINDOW; i-- > 0;)
+			assert_int_equal(open(&bob, frames[i]), 0);
+	}
+}
+
 static void sequences_end(void **unused)
 {
 	(void)unused;
@@ -515,6 +533,7 @@ int main(void)
 		STORY(every_byte_and_every_length),
 		STORY(any_size),
 		STORY(replays_and_the_window),
+		STORY(the_window_jumps),
 		STORY(sequences_end),
 		STORY(a_new_key),
 		STORY(both_at_once),
