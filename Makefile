@@ -235,7 +235,7 @@ $(peers): $(OUT)/tests/%: $(OUT)/obj/tests/interop/%.o $(OUT)/obj/tests/interop/
 	$(CC) $(LDFLAGS) -o $@ $^ -luv -ljansson $(LIB_LIBS)
 
 # Run under valgrind, so only as they are shipped.
-build/secrets/%: build/obj/tests/secrets/%.o build/lib.a
+build/secrets/%: build/obj/tests/secrets/%.o build/endpoint.a build/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,tests/secrets/$*.c) -o $@ $^ $(LIB_LIBS)
 

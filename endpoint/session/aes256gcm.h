@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // AES-256-GCM (NIST SP 800-38D) with nonces of 12 bytes and tags of 16. libsodium's, which is
-// fastest but exists only where the processor has AES instructions it knows; GnuTLS's elsewhere,
-// which keeps clear of secret-dependent table look-ups on more of them. Both give the same bytes.
+// fastest but exists only where the processor has the AES instructions it knows; GnuTLS's
+// elsewhere. Both give the same bytes. libsodium's takes no branch and no address from a secret;
+// GnuTLS's neither as long as there are SSSE3 and carry-less multiplication; with less than that it
+// looks up tables, and caches may tell of keys.
 //
 // sodium_init comes first. One thread at a time for one key, since GnuTLS's has a state.
 #pragma once

@@ -111,9 +111,9 @@ int handshake_offer_open(struct handshake *handshake, const struct handshake_ide
 	if (result < 0)
 		return result;
 	result = noise_read(&handshake->noise, in, size, whole);
-	if (result == 0 &&
-		(crypto_sign_ed25519_pk_to_curve25519(converted, whole) != 0 ||
-			memcmp(converted, handshake->noise.remote_static, sizeof(converted)) != 0))
+	if (result == 0 && (crypto_sign_ed25519_pk_to_curve25519(converted, whole) != 0 ||
+				   sodium_memcmp(converted, handshake->noise.remote_static,
+					   sizeof(converted)) != 0))
 		result = -EBADMSG;
 	if (result == 0) {
 		memcpy(caller_identity, whole, IDENTITY);
@@ -131,7 +131,7 @@ int handshake_offer_open(struct handshake *handshake, const struct handshake_ide
 // since what was sealed last had it as additional data.
 static int session_make(const struct noise_handshake *noise, struct envelope_session *session)
 {
-	struct envelope_secrets secrets;
+	struct envelope_secrets secrets = {0};
 	uint8_t third[HKDF_HASH_MAX];
 
 	noise_split(noise, noise->initiator ? secrets.send : secrets.receive,
