@@ -101,8 +101,14 @@ run: build ## a relay in a lab network of its own with live traffic; IFACE=eth0 
 	@IFACE='$(IFACE)' ONCE='$(ONCE)' scripts/run
 
 .PHONY: lab
-lab: build ## a shell inside a running lab network
-	@scripts/lab shell
+ifneq ($(filter help,$(A) $(B)),)
+lab:
+	@scripts/lab networks
+else
+lab: build ## a shell inside a running lab network; A=cone B=symmetric: of two hosts behind NATs (A=help), DELAY=25 ms, RELAYS=2
+	$(if $(A)$(B),@$(MAKE) --no-print-directory $(OUT)/tests/wire)
+	@A='$(A)' B='$(B)' DELAY='$(DELAY)' RELAYS='$(RELAYS)' scripts/lab shell
+endif
 
 .PHONY: test
 test: dependencies ## install, build and run every test; T=name runs one with full output

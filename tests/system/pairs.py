@@ -80,7 +80,9 @@ class Host:
 
     def __init__(self, name):
         self.name, self.uplinks = name, facts()["hosts"][name]
-        self.up = [True] * len(self.uplinks)
+        # Another process may have moved it.
+        self.up = [len(self.uplinks) == 1 or "state DOWN" not in _in(name, "ip", "link", "show", uplink["interface"])
+                   for uplink in self.uplinks]
 
     @property
     def uplink(self):
@@ -131,6 +133,8 @@ class Host:
 
     def rebind(self, router=0):
         """The router forgets its sessions and what is sent next leaves from another port."""
+        if not self.routers and self.address4 == self.outside4:
+            raise AssertionError(f"{self.name} has no NAT that could forget: its network is {self.type}")
         if not self.routers:
             wire().order(f"rebind {self.wire}")
             return
