@@ -39,22 +39,34 @@ static bool parse_number(const char *text, double unit, double most, uint32_t *o
 
 enum { MS = 1000, PERCENT = 10000, DAY_MS = 86400000 };
 
-static bool parse_ms(const char *text, uint32_t *us)
+// A number and nothing behind it; *out stays as it was otherwise.
+static bool parse_whole(const char *text, double unit, double most, uint32_t *out)
 {
 	char *end;
-	return parse_number(text, MS, 60e6, us, &end) && *end == 0;
+	uint32_t number;
+	if (!parse_number(text, unit, most, &number, &end) || *end != 0)
+		return false;
+	*out = number;
+	return true;
+}
+
+static bool parse_ms(const char *text, uint32_t *us)
+{
+	return parse_whole(text, MS, 60e6, us);
 }
 
 static bool parse_percent(const char *text, uint32_t *of_a_million)
 {
-	char *end;
-	return parse_number(text, PERCENT, 1e6, of_a_million, &end) && *end == 0;
+	return parse_whole(text, PERCENT, 1e6, of_a_million);
 }
 
 static bool parse_count(const char *text, uint32_t least, uint32_t most, uint32_t *out)
 {
-	char *end;
-	return parse_number(text, 1, most, out, &end) && *end == 0 && *out >= least;
+	uint32_t number;
+	if (!parse_whole(text, 1, most, &number) || number < least)
+		return false;
+	*out = number;
+	return true;
 }
 
 static bool parse_choice(const char *text, const char *const names[], unsigned *out)
@@ -80,8 +92,7 @@ static bool parse_yes(const char *text, bool *out)
 static bool parse_reorder(const char *text, struct wire_quality *quality)
 {
 	char *end;
-	uint32_t chance;
-	uint32_t us;
+	uint32_t chance, us;
 	if (!parse_number(text, PERCENT, 1e6, &chance, &end) || *end != ',' ||
 		!parse_ms(end + 1, &us))
 		return false;
@@ -181,8 +192,10 @@ static bool parse_allow(const char *text, struct nat_behaviour *behaviour)
 	for (unsigned i = 0; i < NAT_ALLOWED_MAX; i++) {
 		if (behaviour->allowed[i].family != NET_UNSPECIFIED)
 			continue;
+		if (net_address_parse(text, &behaviour->allowed[i]) != 0)
+			return false;
 		behaviour->blocked = true;
-		return net_address_parse(text, &behaviour->allowed[i]) == 0;
+		return true;
 	}
 	return false;
 }

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Wires between namespaces in real time: build/tests/wire SOCKET. Each is a pair of TUN devices;
-// what is written to one is read from the other after the delay, unless it is lost, and behind a
-// NAT when the wire has one (which is at its inner end, and a hop).
-//
-//    inner namespace                                           outer namespace
-//      [TUN 0] --> NAT outbound --> wire 0 (out) --> heap --> [TUN 1]
-//      [TUN 0] <-- NAT inbound  <-- heap <-- wire 1 (in) <--- [TUN 1]
-//
-// Orders come as datagrams to SOCKET, a line each, and are answered with "ok..." or "error: ..."
-// (README.md has them). Any number of wires in one thread; ends when SOCKET is gone or on a signal.
+// Wires between namespaces in real time: build/tests/wire SOCKET (way.h has what a wire is). Orders
+// come as datagrams to SOCKET, a line each, and are answered with "ok..." or "error: ..."
+// (README.md has them). Any number of wires in one thread; ends on a signal.
 #include "tests/lab/orders.h"
-#include "tests/lab/packet.h"
-#include "tests/lab/tun.h"
+#include "tests/lab/way.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,135 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 32, PACKETS_AT_ONCE = 64, PACKET_SIZE = 65536, OUT = 0, IN = 1 };
-
-struct way;
-
-// One direction; also what is registered with epoll for its source.
-struct direction {
-	struct way *way;
-	struct wire wire;
-	uint64_t delivered, ended; // ended: hop limit
-};
-
-struct way {
-	struct way *next;
-	char name[NAME_SIZE];
-	int tun[2]; // inner, outer
-	struct direction directions[2];
-	struct nat_behaviour behaviour;
-	struct nat *nat;
-	uint64_t other; // packets that are not UDP, which no NAT of ours passes
-};
-
 static struct {
 	struct way *ways;
-	struct wire_heap heap;
 	uint64_t seed, opened;
 	uint64_t armed_us; // what the timer is set to
 	int epoll, timer, control, signals;
 	bool ending;
 } program = {.seed = 1, .armed_us = UINT64_MAX};
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-// ---- packets ----
-
-static void deliver(struct way *way, unsigned side, const uint8_t *packet, size_t size)
-{
-	// A device that is down or full loses it, as a cable does.
-	if (write(way->tun[side], packet, size) == (ssize_t)size)
-		way->directions[!side].delivered++;
-}
-
-static void travel(struct direction *direction, uint64_t now, const uint8_t *packet, size_t size)
-{
-	uint64_t out[2];
-	unsigned copies = wire_put(&direction->wire, now, out);
-	for (unsigned i = 0; i < copies; i++)
-		wire_heap_push(&program.heap, out[i], direction, packet, size);
-}
-
-// Through the NAT at the inner end. False: it is dropped.
-static bool translate(struct way *way, unsigned towards, uint64_t now, uint8_t *packet, size_t size,
-	enum nat_verdict *verdict)
-{
-	struct net_endpoint source, destination;
-	if (!packet_endpoints(packet, size, &source, &destination)) {
-		way->other++;
-		return false;
-	}
-	if (!packet_forward(packet)) {
-		way->directions[towards].ended++;
-		return false;
-	}
-	*verdict = towards == OUT ? nat_outbound(way->nat, now, &source, &destination)
-				  : nat_inbound(way->nat, now, &source, &destination);
-	if (*verdict != NAT_OUTSIDE && *verdict != NAT_INSIDE)
-		return false;
-	packet_rewrite(packet, size, &source, &destination);
-	return true;
-}
-
-static void departed(struct direction *direction, uint64_t now, uint8_t *packet, size_t size)
-{
-	struct way *way = direction->way;
-	enum nat_verdict verdict = NAT_OUTSIDE;
-	bool out = direction == &way->directions[OUT];
-	if (out && way->nat != NULL && !translate(way, OUT, now, packet, size, &verdict))
-		return;
-	if (out && verdict == NAT_INSIDE)
-		deliver(way, 0, packet, size);
-	else
-		travel(direction, now, packet, size);
-}
-
-static void arrived(struct direction *direction, uint64_t now, uint8_t *packet, size_t size)
-{
-	struct way *way = direction->way;
-	enum nat_verdict verdict;
-	bool out = direction == &way->directions[OUT];
-	if (!out && way->nat != NULL && !translate(way, IN, now, packet, size, &verdict))
-		return;
-	deliver(way, out ? 1 : 0, packet, size);
-}
-
-static void read_packets(struct direction *direction)
-{
-	static uint8_t packet[PACKET_SIZE];
-	int tun = direction->way->tun[direction == &direction->way->directions[OUT] ? 0 : 1];
-	for (unsigned i = 0; i < PACKETS_AT_ONCE; i++) {
-		ssize_t size = read(tun, packet, sizeof(packet));
-		if (size <= 0)
-			return;
-		departed(direction, now_us(), packet, (size_t)size);
-	}
-}
-
-// Delivers what is due and sets the timer to what comes next.
-static void turn(void)
-{
-	struct wire_packet *packet;
-	uint64_t now = now_us();
-	while ((packet = wire_heap_pop(&program.heap, now)) != NULL) {
-		arrived(packet->to, now, packet->bytes, packet->size);
-		free(packet);
-	}
-	uint64_t due = wire_heap_due(&program.heap);
-	if (due == program.armed_us)
-		return;
-	program.armed_us = due;
-	struct itimerspec at = {0};
-	if (due != UINT64_MAX)
-		at.it_value = (struct timespec){
-			.tv_sec = (time_t)(due / 1000000), .tv_nsec = (long)(due % 1000000) * 1000};
-	timerfd_settime(program.timer, TFD_TIMER_ABSTIME, &at, NULL);
-}
 
 // ---- orders ----
 
@@ -200,21 +70,10 @@ static void watch(int descriptor, void *object)
 		abort();
 }
 
-static void end_way(struct way *way)
-{
-	for (unsigned i = 0; i < 2; i++)
-		if (way->tun[i] >= 0)
-			close(way->tun[i]);
-	for (unsigned i = 0; i < 2; i++)
-		wire_heap_clear(&program.heap, &way->directions[i]);
-	nat_destroy(way->nat);
-	free(way);
-}
-
 // join NAME NETNS INTERFACE NETNS INTERFACE: inner end, outer end.
 static void order_join(struct answer *answer, char **words, size_t count)
 {
-	if (count != 6 || strlen(words[1]) >= NAME_SIZE || strcmp(words[1], "all") == 0) {
+	if (count != 6 || strlen(words[1]) >= WAY_NAME_SIZE || strcmp(words[1], "all") == 0) {
 		say_expected(answer, "join", "join NAME NETNS INTERFACE NETNS INTERFACE");
 		return;
 	}
@@ -222,22 +81,18 @@ static void order_join(struct answer *answer, char **words, size_t count)
 		say(answer, "error: %s: there is a wire of that name", words[1]);
 		return;
 	}
-	struct way *way = calloc(1, sizeof(*way));
-	if (way == NULL)
-		abort();
-	strcpy(way->name, words[1]);
-	way->tun[1] = -1;
-	for (unsigned i = 0; i < 2; i++) {
-		way->directions[i].way = way;
-		wire_open(&way->directions[i].wire, program.seed, ++program.opened);
-		way->tun[i] = tun_open(words[2 + 2 * i], words[3 + 2 * i]);
-		if (way->tun[i] < 0) {
-			say(answer, "error: %s in %s: %s", words[3 + 2 * i], words[2 + 2 * i],
-				strerror(-way->tun[i]));
-			end_way(way);
-			return;
-		}
+	unsigned failed = 0;
+	int error = 0;
+	struct way *way = way_open((const char *const[]){words[2], words[4]},
+		(const char *const[]){words[3], words[5]}, program.seed, program.opened + 1, &error,
+		&failed);
+	program.opened += 2;
+	if (way == NULL) {
+		say(answer, "error: %s in %s: %s", words[3 + 2 * failed], words[2 + 2 * failed],
+			strerror(-error));
+		return;
 	}
+	strcpy(way->name, words[1]);
 	for (unsigned i = 0; i < 2; i++)
 		watch(way->tun[i], &way->directions[i]);
 	way->next = program.ways;
@@ -257,7 +112,7 @@ static void order_leave(struct answer *answer, char **words, size_t count)
 		return;
 	}
 	*link = way->next;
-	end_way(way);
+	way_close(way);
 	say(answer, "ok");
 }
 
@@ -272,7 +127,7 @@ static void order_set(struct answer *answer, char **words, size_t count)
 	size_t first = 2;
 	bool change[2] = {true, true};
 	if (count > 2 && (strcmp(words[2], "out") == 0 || strcmp(words[2], "in") == 0)) {
-		change[strcmp(words[2], "out") == 0 ? IN : OUT] = false;
+		change[strcmp(words[2], "out") == 0 ? WAY_IN : WAY_OUT] = false;
 		first = 3;
 	}
 	if (count < first || (strcmp(words[1], "all") != 0 && find(words[1]) == NULL)) {
@@ -316,7 +171,6 @@ static void order_nat(struct answer *answer, char **words, size_t count)
 		return;
 	}
 	nat_destroy(way->nat);
-	way->behaviour = behaviour;
 	way->nat = nat_create(&behaviour, program.seed + ++program.opened);
 	if (way->nat == NULL)
 		abort();
@@ -344,17 +198,17 @@ static void order_show(struct answer *answer, char **words, size_t count)
 	}
 	say(answer, "ok {");
 	for (unsigned i = 0; i < 2; i++) {
-		const struct direction *direction = &way->directions[i];
+		const struct way_direction *direction = &way->directions[i];
 		const struct wire *wire = &direction->wire;
 		say(answer,
 			"\"%s\": {\"put\": %" PRIu64 ", \"lost\": %" PRIu64
 			", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64
 			", \"delivered\": %" PRIu64 ", \"hops ended\": %" PRIu64 "}, ",
-			i == OUT ? "out" : "in", wire->put, wire->lost, wire->duplicated,
+			i == WAY_OUT ? "out" : "in", wire->put, wire->lost, wire->duplicated,
 			wire->reordered, direction->delivered, direction->ended);
 	}
 	if (way->nat != NULL) {
-		say(answer, "\"nat\": {\"sessions\": %zu", nat_sessions(way->nat, now_us()));
+		say(answer, "\"nat\": {\"sessions\": %zu", nat_sessions(way->nat, way_now_us()));
 		for (unsigned i = 0; i < NAT_VERDICTS; i++)
 			say(answer, ", \"%s\": %" PRIu64, nat_verdict_name(i),
 				nat_counted(way->nat, i));
@@ -440,6 +294,19 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+// Sets the timer, unless it is set to that already.
+static void arm(uint64_t due_us)
+{
+	if (due_us == program.armed_us)
+		return;
+	program.armed_us = due_us;
+	struct itimerspec at = {0};
+	if (due_us != UINT64_MAX)
+		at.it_value = (struct timespec){.tv_sec = (time_t)(due_us / 1000000),
+			.tv_nsec = (long)(due_us % 1000000) * 1000};
+	timerfd_settime(program.timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
 static void serve(void)
 {
 	struct epoll_event events[64];
@@ -456,13 +323,13 @@ static void serve(void)
 						? UINT64_MAX
 						: program.armed_us;
 			else if (object != &program.control)
-				read_packets(object);
+				way_read(object);
 		}
 		// Orders last: they may end a wire that another event of this turn was about.
 		for (int i = 0; i < count; i++)
 			if (events[i].data.ptr == &program.control)
 				read_order();
-		turn();
+		arm(way_deliver_due());
 	}
 }
 
@@ -489,9 +356,9 @@ int main(int argc, char **argv)
 	while (program.ways != NULL) {
 		struct way *way = program.ways;
 		program.ways = way->next;
-		end_way(way);
+		way_close(way);
 	}
-	wire_heap_clear(&program.heap, NULL);
+	wire_heap_clear(&way_heap, NULL);
 	unlink(argv[1]);
 	return 0;
 }
