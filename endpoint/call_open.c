@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { LONGEST_MS = 4000, REFUSALS_MAX = 8, BUSY_LONGEST_MS = 10 * 1000 };
+enum { LONGEST_MS = 2000, REFUSALS_MAX = 8, BUSY_LONGEST_MS = 10 * 1000 };
 
 // Finds the callee's address of an epoch (0 own, 1 before, 2 after) and seals for it.
 static int aim(struct endpoint *e, struct call *call, unsigned which)
