@@ -261,7 +261,7 @@ build/fuzz/obj/%.o: %.c build/packaged
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-build/fuzz/all.a: $(call fuzz_object,$(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c) $(endpoint_c) $(relaycall_c))
+build/fuzz/all.a: $(call fuzz_object,$(lab_c) $(lib_c) $(dataplane_c) $(controlplane_c) $(relayctl_c) $(endpoint_c) $(relaycall_c))
 	@rm -f $@
 	ar rcs $@ $^
 

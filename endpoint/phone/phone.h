@@ -28,7 +28,7 @@ enum {
 	PHONE_CALLS_MAX = 8,    // at once, in any state
 	PHONE_BASES_MAX = 8,    // sockets
 	PHONE_HOSTS_MAX = 32,   // addresses of the host; more are ignored
-	PHONE_VOICE_MAX = 1024, // bytes of phone_voice
+	PHONE_VOICE_MAX = 1004, // bytes of phone_voice
 	PHONE_PATHS = 4,        // 0 and 1: the relays' legs; 2 and 3: direct
 };
 
@@ -75,6 +75,7 @@ struct phone_config {
 	uint32_t ring_timeout_ms;   // 0: 60000
 	uint32_t second_mapping_ms; // after which a second socket is opened; 0: 90000
 	bool relay_only;            // no candidates, no checks: nobody learns our address
+	bool allow_loopback;        // as candidates; for tests on one machine
 
 	// NULL: every caller is a stranger.
 	enum phone_trust (*trust)(void *context, const uint8_t identity_key[ENDPOINT_KEY_SIZE],
@@ -132,7 +133,8 @@ enum phone_path_why {
 	PHONE_PATH_BETTER,    // planned: a better path was found
 	PHONE_PATH_SILENT,    // the one before has fallen silent
 	PHONE_PATH_BOTH,      // on all at once, until it is known which of them live
-	PHONE_PATH_GONE,      // none is left
+	PHONE_PATH_GONE,      // nothing comes on any of them
+	PHONE_PATH_BACK,      // something does again
 };
 
 struct phone_event {

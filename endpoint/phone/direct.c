@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Direct paths: what the agent is given (sockets, addresses, what relays see, the peer's list), and
+// which of its valid pairs are paths. Two pairs at most are paths at a time; a better one takes the
+// place of the one that carries nothing.
+#include "endpoint/phone/inside.h"
+
+#include <sodium.h>
+
+#include <string.h>
+
+static const enum agent_class classes[] = {
+	[PHONE_HOST_NORMAL] = AGENT_NORMAL,
+	[PHONE_HOST_METERED] = AGENT_METERED,
+	[PHONE_HOST_VPN] = AGENT_VPN,
+	[PHONE_HOST_VIRTUAL] = AGENT_VIRTUAL,
+};
+
+// ---- pairs as paths ----
+
+static int slot_of(const struct talk *talk, uint32_t pair)
+{
+	for (int i = 0; i < 2; i++)
+		if (talk->direct[i] == pair)
+			return i;
+	return -1;
+}
+
+static void take(struct talk *talk, uint32_t pair)
+{
+	struct agent_pair_info info;
+
+	if (agent_pair_info(talk->agent, pair, &info) != 0)
+		return;
+	unsigned path =
+		paths_direct_usable(&talk->paths, info.rtt_ms, talk->phone->now.monotonic_ms);
+	talk->direct[path - PHONE_DIRECT] = pair;
+	struct phone_path_info *shown = &talk->info.path[path];
+	*shown = (struct phone_path_info){
+		.round_trip_ms = info.rtt_ms,
+		.local = info.local,
+		.remote = info.remote,
+	};
+	media_changed(talk);
+}
+
+// Whether a is worth being put in b's place.
+static bool better(const struct agent_pair_info *a, const struct agent_pair_info *b)
+{
+	if (a->confirmed && !b->confirmed)
+		return true;
+	if (a->confirmed && b->confirmed && a->rtt_ms + 10 <= b->rtt_ms &&
+		a->rtt_ms * 3 <= b->rtt_ms * 2)
+		return true;
+	return a->priority > b->priority && a->rtt_ms <= b->rtt_ms + 10;
+}
+
+static void consider(struct talk *talk, uint32_t pair)
+{
+	struct agent_pair_info it, other;
+
+	if (slot_of(talk, pair) >= 0 || agent_pair_info(talk->agent, pair, &it) != 0 || !it.valid)
+		return;
+	for (int i = 0; i < 2; i++)
+		if (talk->direct[i] == 0) {
+			take(talk, pair);
+			return;
+		}
+	for (int i = 0; i < 2; i++)
+		if (!(talk->info.paths >> (PHONE_DIRECT + i) & 1) &&
+			agent_pair_info(talk->agent, talk->direct[i], &other) == 0 &&
+			better(&it, &other)) {
+			take(talk, pair);
+			return;
+		}
+}
+
+static void lost(struct talk *talk, uint32_t pair)
+{
+	uint32_t valid[AGENT_PAIRS_MAX];
+	int slot = slot_of(talk, pair);
+
+	if (slot < 0)
+		return;
+	talk->direct[slot] = 0;
+	media_usable(talk, (unsigned)(PHONE_DIRECT + slot), false, 0);
+	size_t count = agent_pairs(talk->agent, valid, AGENT_PAIRS_MAX);
+	for (size_t i = 0; i < count && talk->direct[slot] == 0; i++)
+		consider(talk, valid[i]);
+}
+
+// ---- out of the agent ----
+
+static void agent_send(void *context, unsigned base, const struct endpoint_transport *destination,
+	const uint8_t *data, size_t size)
+{
+	struct phone *phone = ((struct talk *)context)->phone;
+	phone->output.send(phone->output.context, base, destination, data, size);
+}
+
+static void tell_candidates(struct talk *talk)
+{
+	struct agent_candidate candidates[AGENT_LOCAL_MAX];
+	uint8_t list[AGENT_CANDIDATES_SIZE];
+	uint32_t generation;
+
+	size_t count = agent_local(talk->agent, candidates, &generation);
+	if (generation == talk->told_generation)
+		return;
+	int size = agent_candidates_write(generation, candidates, count, list, sizeof(list));
+	if (size < 0)
+		return;
+	talk->told_generation = generation;
+	words_say(talk, WORD_CANDIDATES, list, (size_t)size);
+}
+
+static void on_event(void *context, const struct agent_event *event)
+{
+	struct talk *talk = context;
+
+	switch (event->type) {
+	case AGENT_LOCAL_CHANGED:
+		if (talk->disclosed && talk->has_session)
+			tell_candidates(talk);
+		break;
+	case AGENT_PAIR_VALID:
+	case AGENT_PAIR_CONFIRMED:
+		if (talk->has_session)
+			consider(talk, event->pair);
+		break;
+	case AGENT_PAIR_LOST:
+		lost(talk, event->pair);
+		break;
+	default:
+		break;
+	}
+}
+
+static void fill_random(void *context, void *out, size_t size)
+{
+	inside_random(context, out, size);
+}
+
+// ---- into the agent ----
+
+static void add_hosts(struct talk *talk)
+{
+	const struct phone *phone = talk->phone;
+
+	for (size_t i = 0; i < phone->host_count; i++) {
+		struct endpoint_transport at = phone->hosts[i].transport;
+		int base = bases_first(phone, at.family);
+		if (base < 0 || phone->bases[base].port == 0)
+			continue;
+		at.port = phone->bases[base].port;
+		// What finds no room is no failure: the best are there.
+		(void)agent_candidate_add(talk->agent, (unsigned)base, AGENT_HOST,
+			classes[phone->hosts[i].class], &at, phone->now.monotonic_ms);
+	}
+}
+
+static void add_observed(struct talk *talk)
+{
+	struct phone *phone = talk->phone;
+
+	for (unsigned i = 0; i < PHONE_CORES_MAX; i++) {
+		const struct known_relay *relay = &phone->relays[i];
+		if (relay->core == NULL || relay->observed.family == 0)
+			continue;
+		int base = bases_first(phone, relay->observed.family);
+		if (base >= 0)
+			(void)agent_candidate_add(talk->agent, (unsigned)base,
+				AGENT_SERVER_REFLEXIVE, AGENT_NORMAL, &relay->observed,
+				phone->now.monotonic_ms);
+	}
+}
+
+static void choose_servers(const struct talk *talk, struct agent_config *config)
+{
+	for (unsigned i = 0; i < PHONE_LEGS; i++) {
+		const struct known_relay *relay = talk->legs[i].relay;
+		for (size_t j = 0; relay != NULL && j < relay->is.address_count; j++)
+			if (config->server_count < AGENT_SERVERS_MAX)
+				config->servers[config->server_count++] = relay->is.addresses[j];
+	}
+}
+
+int direct_begin(struct talk *talk)
+{
+	struct phone *phone = talk->phone;
+	uint64_t now = phone->now.monotonic_ms;
+	uint8_t secret[32];
+	struct agent_config config = {
+		.selection = AGENT_NATIVE,
+		.controlling = talk->caller,
+		.allow_loopback = phone->config.allow_loopback,
+		.random = fill_random,
+		.random_context = phone,
+	};
+	const struct agent_output output = {.context = talk, .send = agent_send, .event = on_event};
+
+	if (phone->config.relay_only || talk->agent != NULL)
+		return 0;
+	inside_random(phone, secret, sizeof(secret));
+	agent_credentials_make(&talk->credentials, secret);
+	sodium_memzero(secret, sizeof(secret));
+	config.local = talk->credentials;
+	choose_servers(talk, &config);
+	int result = agent_create(&talk->agent, &config, &output);
+	sodium_memzero(&config, sizeof(config));
+	if (result != 0)
+		return result;
+	for (unsigned i = 0; i < PHONE_BASES_MAX; i++)
+		if (phone->bases[i].up && !phone->bases[i].ours)
+			(void)agent_base_add(
+				talk->agent, i, phone->bases[i].family, AGENT_SOCKET, now);
+	add_hosts(talk);
+	add_observed(talk);
+	return 0;
+}
+
+void direct_remote(struct talk *talk, const struct payload *payload)
+{
+	uint64_t now = talk->phone->now.monotonic_ms;
+
+	if (talk->agent == NULL || payload->credentials.fragment[0] == 0)
+		return; // one of us wants the relay only
+	if (payload->has_candidates)
+		(void)agent_remote_set(talk->agent, payload->generation, payload->candidates,
+			payload->candidate_count, now);
+	(void)agent_remote_credentials(talk->agent, &payload->credentials, now);
+	// What has changed since our list was written.
+	if (talk->disclosed)
+		tell_candidates(talk);
+}
+
+void direct_candidates(struct talk *talk, const uint8_t *data, size_t size)
+{
+	struct agent_candidate candidates[AGENT_REMOTE_MAX];
+	uint32_t generation;
+	int count = agent_candidates_read(data, size, candidates, &generation);
+
+	if (count < 0)
+		inside_count(talk->phone, PHONE_COUNTER_ignored_frame);
+	else if (talk->agent != NULL)
+		(void)agent_remote_set(talk->agent, generation, candidates, (size_t)count,
+			talk->phone->now.monotonic_ms);
+}
+
+void direct_disclose(struct talk *talk)
+{
+	if (talk->agent == NULL || talk->disclosed)
+		return;
+	talk->disclosed = true;
+	tell_candidates(talk);
+}
+
+void direct_observed(struct phone *phone)
+{
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
+		if (phone->talks[i] != NULL && phone->talks[i]->agent != NULL)
+			add_observed(phone->talks[i]);
+}
+
+// Addresses that are gone are taken back, new ones added; the agent asks its servers anew, checks
+// what it has at once, and what comes of it is told to the peer.
+void direct_hosts(struct talk *talk)
+{
+	struct agent_candidate candidates[AGENT_LOCAL_MAX];
+	struct phone *phone = talk->phone;
+	uint32_t generation;
+
+	size_t count = agent_local(talk->agent, candidates, &generation);
+	for (size_t i = 0; i < count; i++) {
+		int base = bases_first(phone, candidates[i].transport.family);
+		if (candidates[i].type == AGENT_HOST && base >= 0)
+			(void)agent_candidate_remove(talk->agent, (unsigned)base,
+				&candidates[i].transport, phone->now.monotonic_ms);
+	}
+	add_hosts(talk);
+	agent_network_changed(talk->agent, phone->now.monotonic_ms);
+}
+
+// ---- datagrams ----
+
+bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_transport *source,
+	const uint8_t *data, size_t size)
+{
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
+		if (phone->talks[i] != NULL && phone->talks[i]->agent != NULL &&
+			agent_receive(phone->talks[i]->agent, base, source, data, size,
+				phone->now.monotonic_ms))
+			return true;
+	return false;
+}
+
+int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source)
+{
+	if (talk->agent == NULL)
+		return -1;
+	uint32_t pair = agent_pair_of(talk->agent, base, source);
+	if (pair == 0)
+		pair = agent_heard(talk->agent, base, source, talk->phone->now.monotonic_ms);
+	if (pair == 0)
+		return -1;
+	consider(talk, pair);
+	int slot = slot_of(talk, pair);
+	return slot < 0 ? -1 : PHONE_DIRECT + slot;
+}
+
+void direct_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size)
+{
+	uint32_t pair = talk->direct[path - PHONE_DIRECT];
+
+	if (talk->agent != NULL && pair != 0)
+		(void)agent_pair_send(talk->agent, pair, data, size, talk->phone->now.monotonic_ms);
+}
+
+// ---- time ----
+
+// Carriers' NATs forget a mapping after a time whatever flows. A second one, from another socket,
+// is there before.
+static void open_second_base(struct talk *talk)
+{
+	struct phone *phone = talk->phone;
+	struct agent_pair_info info;
+
+	talk->second_base_at = ENDPOINT_NEVER;
+	if (talk->state != TALK_TALKING || phone->output.base_open == NULL)
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (talk->direct[i] == 0 ||
+			agent_pair_info(talk->agent, talk->direct[i], &info) != 0)
+			continue;
+		int base = phone->output.base_open(phone->output.context, info.remote.family);
+		if (base < 0 || base >= PHONE_BASES_MAX)
+			return;
+		phone->bases[base] = (struct base){
+			.up = true,
+			.ours = true,
+			.family = info.remote.family,
+		};
+		talk->second_base = base;
+		(void)agent_base_add(talk->agent, (unsigned)base, info.remote.family, AGENT_SOCKET,
+			phone->now.monotonic_ms);
+		return;
+	}
+	// Not direct now; perhaps later.
+	talk->second_base_at = phone->now.monotonic_ms + phone->config.second_mapping_ms;
+}
+
+void direct_tick(struct talk *talk)
+{
+	if (talk->agent == NULL)
+		return;
+	agent_tick(talk->agent, talk->phone->now.monotonic_ms);
+	if (inside_due(talk->phone, talk->second_base_at))
+		open_second_base(talk);
+}
+
+void direct_end(struct talk *talk)
+{
+	struct phone *phone = talk->phone;
+
+	agent_free(talk->agent);
+	talk->agent = NULL;
+	sodium_memzero(&talk->credentials, sizeof(talk->credentials));
+	talk->direct[0] = talk->direct[1] = 0;
+	if (talk->second_base < 0)
+		return;
+	phone->bases[talk->second_base] = (struct base){0};
+	if (phone->output.base_close != NULL)
+		phone->output.base_close(phone->output.context, (unsigned)talk->second_base);
+	talk->second_base = -1;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the two phones tell each other inside the session, by the reliable channel of
+// endpoint/paths/control.h:
+//
+//     ANSWER      nothing     the callee's user has answered
+//     HANGUP      nothing     it is over; before the answer: declined, or given up
+//     CANDIDATES  a list      all candidates of a newer generation (endpoint/agent)
+#include "endpoint/phone/inside.h"
+
+enum {
+	GIVE_UP_MS = PHONE_LOST_MS,
+	GIVE_UP_HANGUP_MS = PHONE_LINGER_MS,
+};
+
+void words_say(struct talk *talk, enum word word, const void *body, size_t size)
+{
+	struct phone *phone = talk->phone;
+
+	if (!talk->has_session)
+		return;
+	control_cancel(&talk->control, word); // a newer one says it all
+	(void)control_send(&talk->control, word, body, size, paths_control_rtt(&talk->paths),
+		word == WORD_HANGUP ? GIVE_UP_HANGUP_MS : GIVE_UP_MS, phone->now.monotonic_ms);
+}
+
+void words_hear(struct talk *talk, uint8_t word, const uint8_t *body, size_t size)
+{
+	switch (word) {
+	case WORD_ANSWER:
+		if (talk->caller && talk->state == TALK_RINGING)
+			talk_answered(talk);
+		break;
+	case WORD_HANGUP:
+		if (talk->state == TALK_TALKING)
+			talk_end(talk, PHONE_END_BY_PEER);
+		else if (talk->state == TALK_RINGING)
+			talk_end(talk, PHONE_END_DECLINED);
+		else if (talk->state == TALK_INCOMING)
+			talk_end(talk, PHONE_END_CANCELLED);
+		break;
+	case WORD_CANDIDATES:
+		direct_candidates(talk, body, size);
+		break;
+	default: // of a later version
+		break;
+	}
+}
