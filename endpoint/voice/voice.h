@@ -36,7 +36,7 @@ enum {
 struct voice_sender_config {
 	uint32_t first_number; // of the first frame
 	unsigned bitrate;      // VOICE_BITRATE_MIN to VOICE_BITRATE_MAX; 0: VOICE_BITRATE
-	unsigned complexity;   // libopus's, 1 (cheap) to 10 (good); 0: 9
+	unsigned complexity;   // libopus's, 1 (cheap) to 10 (good); 0: 5
 };
 
 struct voice_sender;
@@ -61,8 +61,8 @@ void voice_sender_expect_loss(struct voice_sender *sender, unsigned percent);
 
 // Zeroes are the defaults.
 struct voice_receiver_config {
-	unsigned start_ms;     // delay of the first frame, before anything is known; 0: 40
-	unsigned delay_max_ms; // the buffer does not aim at more than this; 0: 500
+	unsigned start_ms;     // delay of the first frame, before anything is known, to 1000; 0: 40
+	unsigned delay_max_ms; // the buffer does not aim at more than this, to 1000; 0: 500
 };
 
 struct voice_receiver;
@@ -117,11 +117,11 @@ struct voice_statistics {
 	uint64_t stretched_ms; // longer than what was sent, when the delay grew
 	uint64_t shortened_ms; // shorter, when it shrank
 
-	// The longest time without sound that was received: what was recovered, invented or silent
-	// between two frames that were played as received. 20 ms for one frame lost. A gap counts
-	// while it goes on.
+	// The longest time between two frames that were played as received, in which something was
+	// recovered, invented or silent: 20 ms for one frame lost.
 	uint64_t longest_gap_ms;
 	uint64_t longest_gap_at_ms; // when it began, on the clock of the calls
+	uint64_t current_gap_ms;    // one that goes on; 0: none
 	uint64_t gaps;              // how many there were
 
 	// Present.

@@ -15,7 +15,8 @@ struct wav_format {
 	unsigned rate;      // Hz, 8000 to 48000
 	unsigned channels;  // 1 or 2
 	uint64_t data_at;   // offset of the first sample
-	uint64_t data_size; // bytes; UINT64_MAX: up to the end of the file (it was not finished)
+	uint64_t data_size; // bytes; UINT64_MAX: up to the end of the file (it was not finished).
+			    // There may be fewer
 };
 
 // Finds the format and the samples in the first bytes of a file. 0; -EINVAL with a sentence in
@@ -24,7 +25,7 @@ int wav_format_parse(const uint8_t *data, size_t size, struct wav_format *out,
 	char error[static WAV_ERROR_SIZE]);
 
 enum { WAV_HEADER_SIZE = 44 };
-// The header of a file with so many bytes of samples (at most what a WAV file can hold).
+// The header of a file with so many bytes of samples. UINT64_MAX: nobody knows yet (a pipe).
 void wav_header_write(uint8_t out[static WAV_HEADER_SIZE], uint64_t data_size);
 
 // ---- files ----
