@@ -5,6 +5,7 @@
 
 #include "lib/crypto/blake3.h"
 #include "lib/net/cursor.h"
+#include "lib/wire/base64.h"
 
 #include <sodium.h>
 
@@ -128,8 +129,8 @@ int endpoint_contact_parse(const char *text, struct endpoint_contact *out)
 		return -EINVAL;
 	text += SCHEME_SIZE;
 	// Refuses what is not of the alphabet, padding, and bits that belong to no byte.
-	if (sodium_base642bin(bytes, sizeof(bytes), text, strlen(text), NULL, &size, NULL,
-		    sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+	if (!base64_decode(text, strlen(text), sodium_base64_VARIANT_URLSAFE_NO_PADDING, bytes,
+		    sizeof(bytes), &size) ||
 		size <= 1 + CHECK_SIZE)
 		return -EINVAL;
 	size -= CHECK_SIZE;

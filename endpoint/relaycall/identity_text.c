@@ -3,6 +3,8 @@
 #include "endpoint/relaycall/identity.h"
 #include "endpoint/relaycall/lines.h"
 
+#include "lib/wire/base64.h"
+
 #include <sodium.h>
 
 #include <assert.h>
@@ -32,8 +34,7 @@ bool identity_key_parse(const char *text, uint8_t out[ENDPOINT_KEY_SIZE])
 	size_t size;
 
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
-		if (sodium_base642bin(out, ENDPOINT_KEY_SIZE, text, strlen(text), NULL, &size, NULL,
-			    variants[i]) == 0 &&
+		if (base64_decode(text, strlen(text), variants[i], out, ENDPOINT_KEY_SIZE, &size) &&
 			size == ENDPOINT_KEY_SIZE)
 			return true;
 	return false;

@@ -3,6 +3,7 @@
 #include "lib/wire/token.h"
 
 #include "lib/crypto/blake3.h"
+#include "lib/wire/base64.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -68,9 +69,8 @@ int token_username_parse(
 	uint8_t bytes[NAME_SIZE];
 	size_t size;
 	if (length != TOKEN_USERNAME_LENGTH || memcmp(name, prefix, sizeof(prefix)) != 0 ||
-		sodium_base642bin(bytes, sizeof(bytes), name + sizeof(prefix),
-			length - sizeof(prefix), NULL, &size, NULL,
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+		!base64_decode(name + sizeof(prefix), length - sizeof(prefix),
+			sodium_base64_VARIANT_URLSAFE_NO_PADDING, bytes, sizeof(bytes), &size) ||
 		size != sizeof(bytes))
 		return -EBADMSG;
 	*key_id = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |

@@ -2,6 +2,7 @@
 // The text files of token_text.h. Fields are at most BYTES_MAX bytes of binary.
 #include "lib/wire/token_text.h"
 
+#include "lib/wire/base64.h"
 #include "lib/wire/token.h"
 
 #include <assert.h>
@@ -70,8 +71,7 @@ bool token_lines_bytes(struct token_lines *lines, void *out, size_t size)
 	const char *field;
 	size_t length, decoded;
 	return next_field(lines, &field, &length) &&
-	       sodium_base642bin(out, size, field, length, NULL, &decoded, NULL, VARIANT) == 0 &&
-	       decoded == size;
+	       base64_decode(field, length, VARIANT, out, size, &decoded) && decoded == size;
 }
 
 bool token_lines_key_id(struct token_lines *lines, uint32_t *key_id)

@@ -103,9 +103,9 @@ static void every_wrong_character(void **state)
 	size_t length = strlen(text);
 	for (size_t i = 0; i < length; i++) {
 		char right = text[i];
-		for (int wrong = 1; wrong < 128; wrong++) {
+		for (int wrong = 1; wrong < 256; wrong++) {
 			text[i] = (char)wrong;
-			if (wrong != right && endpoint_contact_parse(text, &back) == 0)
+			if (text[i] != right && endpoint_contact_parse(text, &back) == 0)
 				fail_msg("%zu: %d instead of %d is taken", i, wrong, right);
 		}
 		text[i] = 0;
