@@ -40,11 +40,11 @@ static void parse(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[4096] = ENDPOINT_CONTACT_SCHEME;
-	uint8_t bytes[2048], check[32];
+	uint8_t bytes[2432], check[32];
 	struct endpoint_contact_address address;
 	const size_t scheme = strlen(text);
 
-	if (size == 0 || size > 2000 || sodium_init() < 0)
+	if (size == 0 || size > 2400 || sodium_init() < 0)
 		return 0;
 	if (data[0] & 1) {
 		memcpy(text, data + 1, size - 1);
