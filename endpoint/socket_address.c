@@ -2,9 +2,11 @@
 // See socket_address.h.
 #include "endpoint/socket_address.h"
 
+#include <linux/in6.h>
 #include <netinet/in.h>
 
 #include <string.h>
+#include <unistd.h>
 
 socklen_t socket_address_make(
 	const struct endpoint_transport *transport, struct sockaddr_storage *out)
@@ -40,4 +42,31 @@ struct endpoint_transport socket_address_read(const struct sockaddr *address)
 		memcpy(t.address, &v6->sin6_addr, 16);
 	}
 	return t;
+}
+
+void socket_address_prefer_temporary(int fd)
+{
+	int preference = IPV6_PREFER_SRC_TMP;
+	setsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &preference, sizeof(preference));
+}
+
+// connect() of a datagram socket sends nothing; it looks the route up.
+struct endpoint_transport socket_address_source(const struct endpoint_transport *destination)
+{
+	struct endpoint_transport own = {0};
+	struct sockaddr_storage address;
+	socklen_t size = socket_address_make(destination, &address);
+
+	int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return own;
+	if (destination->family == 6)
+		socket_address_prefer_temporary(fd);
+	bool found = connect(fd, (const struct sockaddr *)&address, size) == 0;
+	size = sizeof(address);
+	if (found && getsockname(fd, (struct sockaddr *)&address, &size) == 0)
+		own = socket_address_read((const struct sockaddr *)&address);
+	own.port = 0;
+	close(fd);
+	return own;
 }
