@@ -116,6 +116,8 @@ static void invited(struct listening *l, const struct endpoint_event *event)
 	const struct relaycall_options *options = l->session.options;
 	struct offer offer;
 
+	if (offer_is_voice(event->data, event->size))
+		return; // for `answer`, another device of the same address
 	bool wanted = offer_parse(event->data, event->size, &offer);
 	if (wanted && offer.kind == OFFER_FILE)
 		wanted = options->directory != NULL &&

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION_1 = 1 };
+enum { VERSION_1 = 1, VOICE = 'V' };
 
 size_t offer_build(uint8_t *out, const struct offer *offer)
 {
@@ -74,6 +74,11 @@ static void make_safe(char *name)
 		*c = '_';
 	if (name[0] == 0)
 		snprintf(name, OFFER_NAME_MAX + 1, "file");
+}
+
+bool offer_is_voice(const uint8_t *data, size_t size)
+{
+	return size > 0 && data[0] == VOICE;
 }
 
 bool offer_parse(const uint8_t *data, size_t size, struct offer *out)

@@ -3,6 +3,7 @@
 //
 //     version 1: 1    kind 1: 't' text, 'f' file    size 8, big endian    name, UTF-8
 //
+// What begins with 'V' is no such offer but a call with voice (endpoint/phone).
 // A text by address is the same header with the text in the place of the name. Plain functions.
 #pragma once
 
@@ -25,6 +26,9 @@ size_t offer_build(uint8_t *out, const struct offer *offer);
 // False: it is none that we know. The name is made safe: one component of a path, not hidden,
 // without control characters; "file" where nothing is left.
 bool offer_parse(const uint8_t *data, size_t size, struct offer *out);
+
+// Whether it is a call with voice: another program of the same person's is asked, too, and answers.
+bool offer_is_voice(const uint8_t *data, size_t size);
 
 // Makes text fit to be shown on a terminal: whatever could command it, turns the direction of
 // reading, or is no UTF-8, becomes '?'. In place. Newlines and tabs stay if wanted.
