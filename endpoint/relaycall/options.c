@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The options of relaycall's command line.
+#include "endpoint/relaycall/call_options.h"
 #include "endpoint/relaycall/identity.h"
 #include "endpoint/relaycall/qr.h"
 #include "endpoint/relaycall/relaycall.h"
@@ -17,7 +18,7 @@ int relaycall_wrong_usage(const char *what, const char *detail)
 	return RELAYCALL_USAGE;
 }
 
-static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *out)
+bool relaycall_read_number(const char *text, uint64_t least, uint64_t most, uint64_t *out)
 {
 	char *end;
 
@@ -70,7 +71,9 @@ static const struct option long_options[] = {
 	{"by-address", no_argument, NULL, OPTION_BY_ADDRESS},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"epoch", required_argument, NULL, OPTION_EPOCH},
+	CALL_OPTIONS,
 	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
@@ -136,18 +139,18 @@ static int read_verb_option(int c, struct relaycall_options *o, unsigned *given)
 		*given |= TAKES_LISTEN;
 		return -1;
 	case OPTION_LIMIT:
-		if (!read_number(optarg, 0, UINT64_MAX, &o->limit))
+		if (!relaycall_read_number(optarg, 0, UINT64_MAX, &o->limit))
 			return relaycall_wrong_usage("--limit wants a number of bytes", optarg);
 		o->has_limit = true;
 		*given |= TAKES_LISTEN;
 		return -1;
 	case OPTION_ASK:
 		o->ask = true;
-		*given |= TAKES_LISTEN;
+		*given |= TAKES_ASKING;
 		return -1;
 	case OPTION_ONCE:
 		o->once = true;
-		*given |= TAKES_LISTEN;
+		*given |= TAKES_ASKING;
 		return -1;
 	case OPTION_TEXT:
 		o->text = optarg;
@@ -158,11 +161,11 @@ static int read_verb_option(int c, struct relaycall_options *o, unsigned *given)
 		*given |= TAKES_SEND;
 		return -1;
 	case OPTION_TIMEOUT:
-		if (!read_number(optarg, 1, 86400, &number))
+		if (!relaycall_read_number(optarg, 1, 86400, &number))
 			return relaycall_wrong_usage(
 				"--timeout wants seconds from 1 to 86400", optarg);
 		o->timeout_s = (unsigned)number;
-		*given |= TAKES_SEND;
+		*given |= TAKES_PATIENCE;
 		return -1;
 	default:
 		return read_id_option(c, o, given);
@@ -174,10 +177,14 @@ int relaycall_read_options(int argc, char **argv, struct relaycall_options *o, u
 	uint64_t number;
 	int code;
 
-	for (int c; (c = getopt_long(argc, argv, "jh", long_options, NULL)) != -1;)
+	for (int c; (c = getopt_long(argc, argv, "jhv", long_options, NULL)) != -1;)
 		switch (c) {
 		case 'j':
 			o->json = true;
+			break;
+		case 'v':
+			*given |= TAKES_CALL;
+			o->verbose = true;
 			break;
 		case 'h':
 			fputs(relaycall_usage, stdout);
@@ -206,13 +213,15 @@ int relaycall_read_options(int argc, char **argv, struct relaycall_options *o, u
 			break;
 		case OPTION_EPOCH:
 			*given |= TAKES_NETWORK;
-			if (!read_number(optarg, 2, UINT32_MAX, &number))
+			if (!relaycall_read_number(optarg, 2, UINT32_MAX, &number))
 				return relaycall_wrong_usage(
 					"--epoch wants seconds, at least 2", optarg);
 			o->epoch_seconds = (unsigned)number;
 			break;
 		default:
-			code = read_verb_option(c, o, given);
+			code = c >= CALL_OPTION_IN && c < CALL_OPTION_END
+				       ? call_option_read(c, optarg, o, given)
+				       : read_verb_option(c, o, given);
 			if (code >= 0)
 				return code;
 			break;

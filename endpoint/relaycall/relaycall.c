@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// relaycall: lines and files between two hosts through a relay, by contact card. Reads options,
+// relaycall: calls, lines and files between two hosts, by contact card. Reads options,
 // runs one verb.
 #include "endpoint/relaycall/relaycall.h"
+
+#include "endpoint/relaycall/call_options.h"
 
 #include <sodium.h>
 
@@ -21,10 +23,14 @@ struct verb {
 static const struct verb verbs[] = {
 	{"id", TAKES_RELAY | TAKES_KEY | TAKES_ID, 0, 0, "", relaycall_id},
 	{"contacts", 0, 0, 3, "", relaycall_contacts},
-	{"listen", TAKES_RELAY | TAKES_KEY | TAKES_LISTEN | TAKES_NETWORK, 0, 0, "",
+	{"call", TAKES_CALL | TAKES_PATIENCE | TAKES_NETWORK, 1, 1, " a CONTACT", relaycall_call},
+	{"answer",
+		TAKES_RELAY | TAKES_KEY | TAKES_CALL | TAKES_ANSWER | TAKES_ASKING | TAKES_NETWORK,
+		0, 0, "", relaycall_answer},
+	{"listen", TAKES_RELAY | TAKES_KEY | TAKES_LISTEN | TAKES_ASKING | TAKES_NETWORK, 0, 0, "",
 		relaycall_listen},
-	{"send", TAKES_SEND | TAKES_NETWORK, 1, 2, " CONTACT and --text LINE or FILE",
-		relaycall_send},
+	{"send", TAKES_SEND | TAKES_PATIENCE | TAKES_NETWORK, 1, 2,
+		" CONTACT and --text LINE or FILE", relaycall_send},
 	{"token", TAKES_KEY, 0, 4, "", relaycall_token},
 };
 
@@ -94,6 +100,6 @@ int main(int argc, char **argv)
 		options.operand[i] = argv[optind + 1 + i];
 	code = verb->run == relaycall_send ? check_send(&options, operands)
 	       : verb->run == relaycall_id ? check_id(&options)
-					   : -1;
+					   : call_options_check(&options);
 	return code >= 0 ? code : finish(verb->run(&options));
 }

@@ -34,6 +34,18 @@ struct relaycall_options {
 	const char *text;       // --text
 	bool by_address;        // --by-address
 	unsigned timeout_s;     // --timeout; 0: as usual
+	const char *in;         // --in: a file or a signal; NULL: the microphone
+	const char *out;        // --out: a file or "none"; NULL: the loudspeakers
+	const char *device;     // --device: ALSA's name; NULL: "default"
+	const char *stats;      // --stats: a file; NULL: none
+	bool relay_only;        // --relay-only
+	bool has_relay_after;   // --relay-after
+	unsigned relay_after_ms;
+	uint64_t duration_ms;   // --duration; 0: until somebody hangs up
+	bool hangup_at_end;     // --hangup-at-end
+	bool automatic;         // --auto
+	bool known_only;        // --known
+	bool verbose;           // -v
 	const char *operand[4]; // words behind the verb
 };
 
@@ -42,6 +54,8 @@ int relaycall_id(const struct relaycall_options *options);
 int relaycall_contacts(const struct relaycall_options *options);
 int relaycall_listen(const struct relaycall_options *options);
 int relaycall_send(const struct relaycall_options *options);
+int relaycall_call(const struct relaycall_options *options);
+int relaycall_answer(const struct relaycall_options *options);
 int relaycall_token(const struct relaycall_options *options);
 
 // Kinds of options, by which a verb says what it takes.
@@ -50,8 +64,12 @@ enum {
 	TAKES_KEY = 2,
 	TAKES_LISTEN = 4,
 	TAKES_SEND = 8,
-	TAKES_NETWORK = 16, // --tokens, --epoch
-	TAKES_ID = 32,      // what only id takes
+	TAKES_NETWORK = 16,   // --tokens, --epoch
+	TAKES_ID = 32,        // what only id takes
+	TAKES_ASKING = 64,    // --ask, --once
+	TAKES_PATIENCE = 128, // --timeout
+	TAKES_CALL = 256,     // what only call and answer take
+	TAKES_ANSWER = 512,
 };
 
 // Reads the options of the command line and sets TAKES_ bits of *given; optind is the first word
@@ -61,6 +79,8 @@ int relaycall_read_options(
 // Says what is wrong and where there is help; returns RELAYCALL_USAGE. detail: NULL, none.
 int relaycall_wrong_usage(const char *what, const char *detail);
 extern const char relaycall_usage[];
+// A decimal number, and nothing else, from least to most.
+bool relaycall_read_number(const char *text, uint64_t least, uint64_t most, uint64_t *out);
 
 // The identity that the options name, made where there is none; to be wiped. Another exit code:
 // said why.

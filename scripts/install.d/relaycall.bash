@@ -3,7 +3,7 @@
 
 _relaycall() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' i operands=0
-	local verbs='id contacts listen send token'
+	local verbs='id contacts call answer listen send token'
 	COMPREPLY=()
 
 	_relaycall_files() {
@@ -21,7 +21,12 @@ _relaycall() {
 
 	# Words that are the value of an option.
 	case $previous in
-	--identity | --tokens | --qr-file)
+	--in)
+		_relaycall_files -f
+		mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W 'tone speech silence' -- "$word")
+		return
+		;;
+	--identity | --tokens | --qr-file | --out | --stats)
 		_relaycall_files -f
 		return
 		;;
@@ -29,12 +34,13 @@ _relaycall() {
 		_relaycall_files -d
 		return
 		;;
-	--relay | --relay-key | --second-relay | --second-relay-key | --limit | --text | --timeout | --epoch) return ;;
+	--relay | --relay-key | --second-relay | --second-relay-key | --limit | --text | --timeout | --epoch | --device | --relay-after | --duration) return ;;
 	esac
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--identity | --tokens | --dir | --relay | --relay-key | --second-relay | --second-relay-key | --qr-file | --limit | --text | --timeout | --epoch) ((i++)) ;;
+		--identity | --tokens | --dir | --relay | --relay-key | --second-relay | --second-relay-key | --qr-file | --limit | --text | --timeout | --epoch | \
+			--in | --out | --stats | --device | --relay-after | --duration) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ -z $verb ]]; then
@@ -46,6 +52,7 @@ _relaycall() {
 		esac
 	done
 
+	local talking='--in --out --device --relay-only --relay-after --duration --hangup-at-end --stats -v --verbose --tokens --epoch'
 	local options='--identity -j --json -h --help --version'
 	case $verb in
 	'') options+=" $verbs" ;;
@@ -57,6 +64,14 @@ _relaycall() {
 			return
 		fi
 		;;
+	call)
+		options+=" $talking --timeout"
+		if [[ $word != -* && $operands -eq 0 ]]; then
+			_relaycall_names
+			return
+		fi
+		;;
+	answer) options+=" $talking --relay --relay-key --auto --ask --known --once" ;;
 	listen) options+=' --relay --relay-key --dir --limit --ask --once --tokens --epoch' ;;
 	send)
 		options+=' --text --by-address --timeout --tokens --epoch'

@@ -33,7 +33,7 @@ expect() {
 expect 0 "usage: relaycall" --help
 expect 0 "relaycall " --version
 expect 2 "no verb given"
-expect 2 "unknown verb: call" call
+expect 2 "unknown verb: cal" cal
 expect 2 "option not understood" --colour id
 expect 2 "unexpected word: now" id now
 expect 2 "unexpected word: now" listen now
@@ -47,6 +47,22 @@ expect 2 "only a line goes by address" send X file --by-address
 expect 2 "--timeout wants" send X file --timeout 0
 expect 2 "--limit wants" listen --limit 1M
 expect 2 "--epoch wants" listen --epoch 1
+expect 2 "call wants a CONTACT" call
+expect 2 "unexpected word: now" call X now
+expect 2 "unexpected word: now" answer now
+expect 2 "does not take: call" call X --auto
+expect 2 "does not take: call" call X --relay 192.0.2.1
+expect 2 "does not take: send" send X file --in a.wav
+expect 2 "does not take: answer" answer --timeout 5
+expect 2 "--relay-after wants" call X --relay-after 1s
+expect 2 "--duration wants" call X --duration 0
+expect 2 "a name is empty" call X --in ""
+expect 2 "leave --relay-after out" call X --relay-only --relay-after 5
+expect 2 "a microphone has no end" call X --hangup-at-end
+expect 2 "--device is for" call X --in tone --out none --device hw:0
+expect 2 "either --auto or --ask" answer --auto --ask
+expect 2 "no terminal to ask at" answer
+expect 2 "relaycall: " call X --in tone --out none
 for relay in "" 192.0.2.1:0 192.0.2.256 "[::1" -x a_b:1; do
 	expect 2 "--relay wants an address" id --relay "$relay"
 done
@@ -110,6 +126,15 @@ if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
 	output=$(unshare -n timeout 20 "$relaycall" --identity "$dir/other" send "$nowhere" --text x 2>&1)
 	[ $? = 3 ] && [[ $output == *"cannot be found: no-such-host.invalid"* ]] || wrong "an unknown name: $output"
 fi
+
+# ---- sound ----
+
+for in in "$dir/nothing.wav" "$identity" "$dir"; do
+	expect 1 "$in" call "$contact" --in "$in" --out none
+done
+expect 1 "$dir/nowhere/out.wav" call "$contact" --in tone --out "$dir/nowhere/out.wav"
+expect 1 "cannot write $dir/nowhere/stats" call "$contact" --in tone --out none --stats "$dir/nowhere/stats"
+expect 1 "$dir/nothing.wav" answer --auto --in "$dir/nothing.wav" --out none
 
 # ---- tokens ----
 
