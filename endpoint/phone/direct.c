@@ -224,13 +224,17 @@ void direct_remote(struct talk *talk, const struct payload *payload)
 
 	if (talk->agent == NULL || payload->credentials.fragment[0] == 0)
 		return; // one of us wants the relay only
+	if (!talk->disclosed) {
+		// A check would tell a stranger where we are.
+		if (&talk->held != payload)
+			talk->held = *payload;
+		return;
+	}
 	if (payload->has_candidates)
 		(void)agent_remote_set(talk->agent, payload->generation, payload->candidates,
 			payload->candidate_count, now);
 	(void)agent_remote_credentials(talk->agent, &payload->credentials, now);
-	// What has changed since our list was written.
-	if (talk->disclosed)
-		tell_candidates(talk);
+	tell_candidates(talk); // what has changed since our list was written
 }
 
 void direct_candidates(struct talk *talk, const uint8_t *data, size_t size)
@@ -251,7 +255,9 @@ void direct_disclose(struct talk *talk)
 	if (talk->agent == NULL || talk->disclosed)
 		return;
 	talk->disclosed = true;
+	direct_remote(talk, &talk->held);
 	tell_candidates(talk);
+	sodium_memzero(&talk->held, sizeof(talk->held));
 }
 
 void direct_observed(struct phone *phone)
@@ -350,8 +356,10 @@ static void open_second_base(struct talk *talk)
 
 void direct_tick(struct talk *talk)
 {
-	if (talk->agent == NULL)
+	if (talk->agent == NULL) {
+		talk->second_base_at = ENDPOINT_NEVER;
 		return;
+	}
 	agent_tick(talk->agent, talk->phone->now.monotonic_ms);
 	if (inside_due(talk->phone, talk->second_base_at))
 		open_second_base(talk);
@@ -363,6 +371,7 @@ void direct_end(struct talk *talk)
 
 	agent_free(talk->agent);
 	talk->agent = NULL;
+	sodium_memzero(&talk->held, sizeof(talk->held));
 	sodium_memzero(&talk->credentials, sizeof(talk->credentials));
 	talk->direct[0] = talk->direct[1] = 0;
 	if (talk->second_base < 0)

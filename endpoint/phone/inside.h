@@ -162,6 +162,7 @@ struct talk {
 	struct agent *agent;
 	struct agent_credentials credentials; // ours
 	bool disclosed;                       // the peer has or gets our candidates
+	struct payload held;                  // the peer's, until then
 	uint32_t told_generation;             // of ours
 	uint32_t direct[2];                   // pairs behind paths 2 and 3; 0: none
 	int second_base;                      // opened for this call; -1: none

@@ -56,9 +56,8 @@ static void registered(struct known_relay *relay, const struct endpoint_event *e
 	setup_registered(relay);
 }
 
-static void on_event(void *context, const struct endpoint_event *event)
+static void dispatch(struct known_relay *relay, const struct endpoint_event *event)
 {
-	struct known_relay *relay = context;
 	struct phone *phone = relay->phone;
 	struct talk *talk;
 	unsigned number;
@@ -100,6 +99,17 @@ static void on_event(void *context, const struct endpoint_event *event)
 			tell(relay, PHONE_OTHER, event);
 		return;
 	}
+}
+
+// The user may have called the core himself, so this need not be inside of an entry; what is over
+// is freed by the next one, not in here.
+static void on_event(void *context, const struct endpoint_event *event)
+{
+	struct known_relay *relay = context;
+
+	relay->phone->depth++;
+	dispatch(relay, event);
+	relay->phone->depth--;
 }
 
 // ---- making and leaving ----

@@ -249,7 +249,8 @@ static void begin_trusting(uint64_t seed, enum phone_trust answer)
 	trust_answer = answer;
 	t.users[1].config.trust = trust;
 	t.users[1].config.trust_context = &t.users[0];
-	alice = town_user_make(&t, 0, &cone, 1);
+	// Where everybody gets through, so that all that is sent to her counts.
+	alice = town_user_make(&t, 0, NULL, 1);
 	bob = town_user_make(&t, 1, &cone, 1);
 	phone_listen(bob->phone, town_time(&t));
 	phone_listen(alice->phone, town_time(&t));
@@ -281,6 +282,7 @@ static void candidates_before_the_answer(void **state)
 	town_run(&t, 2000);
 	struct phone_call_info a = info(alice);
 	assert_false(a.path[2].usable || a.path[3].usable);
+	assert_int_equal(t.direct_packets, 0); // not even a check
 	assert_int_equal(phone_answer(bob->phone, bob->call, town_time(&t)), 0);
 	assert_non_null(town_wait(&t, alice, 0, PHONE_ANSWERED, 1000));
 	town_run(&t, 1000);
@@ -396,6 +398,53 @@ static void a_relay_starts_again(void **state)
 	assert_true(bob->heard_last_at + 100 > t.now_ms);
 }
 
+// Minutes on a direct path: keys are replaced, a second mapping is made, nothing is lost.
+static void a_long_call(void **state)
+{
+	(void)state;
+	begin(18, &cone, &cone, 1);
+	talk();
+	town_run(&t, 1000);
+	uint32_t first = alice->next_frame;
+	for (unsigned minute = 0; minute < 2; minute++) {
+		town_run(&t, 70 * 1000);
+		alice->talks = bob->talks = false;
+		town_run(&t, 200);
+		assert_int_equal(town_lost(alice, bob, first), 0);
+		assert_int_equal(town_lost(bob, alice, first), 0);
+		assert_true(alice->longest_gap <= 40 && bob->longest_gap <= 40);
+		town_talk(alice);
+		town_talk(bob);
+	}
+	assert_true(alice->up[1] || bob->up[1]);
+	struct phone_call_info a = info(alice);
+	assert_true(a.path[2].usable && a.path[3].usable);
+	// The first mapping is forgotten, and its port never given again.
+	alice->longest_gap = bob->longest_gap = 0;
+	nat_rebind(alice->nat);
+	town_run(&t, 2000);
+	assert_true(alice->longest_gap <= 300 && bob->longest_gap <= 300);
+	assert_int_equal(phone_hangup(alice->phone, alice->call, town_time(&t)), 0);
+	alice->talks = bob->talks = false;
+	town_run(&t, 3000);
+	assert_false(alice->up[1] || bob->up[1]);
+}
+
+static void a_long_call_by_relay_only(void **state)
+{
+	(void)state;
+	town_begin(&t, 19);
+	t.users[0].config.relay_only = true;
+	alice = town_user_make(&t, 0, &cone, 1);
+	bob = town_user_make(&t, 1, &cone, 1);
+	phone_listen(bob->phone, town_time(&t));
+	phone_listen(alice->phone, town_time(&t));
+	town_run(&t, 2000);
+	talk();
+	town_run(&t, 130 * 1000);
+	assert_true(alice->heard_last_at + 100 > t.now_ms);
+}
+
 static void all_is_lost(void **state)
 {
 	(void)state;
@@ -458,6 +507,8 @@ int main(void)
 		TEST(the_nat_rebinds),
 		TEST(a_relay_dies),
 		TEST(a_relay_starts_again),
+		TEST(a_long_call),
+		TEST(a_long_call_by_relay_only),
 		TEST(all_is_lost),
 		TEST(altered_on_its_way),
 	};
