@@ -465,7 +465,7 @@ lab_report() {
 		timeout 5 "$LAB_BIN/relayctl" -s "$LAB_CONTROL" stats >&2 || true
 	fi
 	if [ -n "$CAPTURE" ]; then
-		lab_say "captures: $LAB_DIR/client.pcap $LAB_DIR/peer.pcap; logs and configuration beside them"
+		lab_say "captures: $(echo "$LAB_DIR"/*.pcap); logs and configuration beside them"
 	else
 		lab_say "CAPTURE=1 keeps captures of both sides, KEEP=1 the logs"
 	fi
@@ -546,7 +546,7 @@ lab_sweep() {
 		name=${path##*/}
 		owner=${name#brlab}
 		owner=${owner%%-*}
-		[ ! -e "/proc/$owner" ] || continue
+		! lab_running "$owner" || continue
 		for pid in $(ip netns pids "$name" 2>/dev/null); do
 			kill -KILL "$pid" 2>/dev/null || true
 		done
@@ -555,6 +555,6 @@ lab_sweep() {
 	for path in /tmp/brlab*.*; do
 		[ -d "$path" ] || continue
 		name=${path##*/brlab}
-		[ -e "/proc/${name%%.*}" ] || [ -e "$path/client.pcap" ] || rm -rf "$path"
+		lab_running "${name%%.*}" || [ -e "$path/client.pcap" ] || [ -e "$path/core.pcap" ] || rm -rf "$path"
 	done
 }
