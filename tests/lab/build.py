@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +55,7 @@ class Plan:
         self.links = []  # (space, interface, space, interface)
         self.wires = []  # (name, space, interface, core's interface, model)
         self.rules, self.sysctl = {}, {}
+        self.nat64 = {}  # namespace -> tayga's configuration
         self.rules6 = {}  # namespace -> `ip -6 rule`: a batch knows one family of rules
 
     def space(self, name, **sysctl):
@@ -90,6 +92,9 @@ class Plan:
                     run("ip", "-6", "-batch", "-", text=self.rules6[name])
                 if name in self.rules:
                     run("nft", "-f", "-", text=self.rules[name])
+        for name, configuration in self.nat64.items():
+            with inside(name):
+                start_nat64(DIR / name, configuration)
         # Timers of conntrack exist once the rules have loaded it.
         for name, values in self.sysctl.items():
             with inside(name):
@@ -105,6 +110,19 @@ class Plan:
         for key in pathlib.Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
             key.write_text("0")
         self.spaces[name].insert(0, "link set lo up")
+
+
+def start_nat64(directory, configuration):
+    """tayga between the router's two families, in this namespace; it ends with the lab."""
+    if not shutil.which("tayga"):
+        sys.exit("lab: tayga is missing: make dependencies")
+    directory.mkdir()
+    path = directory / "tayga.conf"
+    path.write_text(configuration)
+    run("tayga", "--mktun", "-c", str(path))
+    run("ip", "-batch", "-", text="link set nat64 up\nroute add 192.168.255.0/24 dev nat64\nroute add 64:ff9b::/96 dev nat64\n")
+    with (directory / "tayga.log").open("w") as log:
+        subprocess.Popen(["tayga", "-d", "-c", str(path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 FORWARDING = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
@@ -137,7 +155,7 @@ class Uplink:
         self.routers = [f"{host}-r{index}" + ("" if n == 0 else f"-{n}") for n in range(len(kind.routers))]
         self.members = 0
         self.facts = {"type": written, "interface": self.interface, "wire": self.wire, "routers": self.routers[::-1],
-                      "outside4": self.outside4 if kind.v4 else None}
+                      "outside4": self.outside4 if kind.v4 or kind.nat64 else None}
 
     def build(self, relays):
         plan, kind = self.plan, self.kind
@@ -151,7 +169,7 @@ class Uplink:
         plan.wires.append((self.wire, outermost, interface, self.wire, model))
         plan.ip("core", f"link set {self.wire} addrgenmode none", f"link set {self.wire} up")
         plan.ip(outermost, f"link set {interface} addrgenmode none", f"link set {interface} up")
-        if kind.v4:
+        if kind.v4 or kind.nat64:
             plan.ip("core", f"address add 11.1.{self.number}.1/24 dev {self.wire}")
             if self.routers:
                 plan.ip(outermost, f"address add {self.outside4}/24 dev wan", "route add default dev wan")
@@ -179,6 +197,9 @@ class Uplink:
                 plan.ip(name, f"address add {self.wan6}:1::2/64 dev wan nodad", f"route add ::/0 via {self.wan6}:1::1")
                 plan.ip(self.routers[n + 1], f"address add {self.wan6}:1::1/64 dev lan nodad",
                         f"route add {self.lan6}::/64 via {self.wan6}:1::2")
+        if self.kind.nat64:
+            plan.nat64[name] = f"tun-device nat64\nipv4-addr 192.168.255.1\nipv6-addr {self.wan6}:1::64\nprefix 64:ff9b::/96\n" \
+                               f"dynamic-pool 192.168.255.0/24\ndata-dir {DIR}/{name}\n"
         # IPv6 is filtered once, at the outermost one.
         plan.rules[name] = rules_of(self.kind.routers[n], wan, relays, self.kind.v6 if outer else "")
 

@@ -98,6 +98,7 @@ class Type:
     v4: bool = True
     v6: str = ""  # "firewall": stateful; "open"; "": no IPv6
     sysctl: tuple = ()  # of the routers, (name, value)
+    nat64: bool = False  # the router translates 64:ff9b::/96 to its IPv4
     model: str | None = None  # no router, but the wire program's NAT with these words
 
 
@@ -128,6 +129,8 @@ TYPES = {
     "double-nat": Type("a cone behind a cone (100.64.0.0/10 between them)", (CONE, CONE)),
     "double-symmetric": Type("a cone behind a carrier's symmetric-block", (CONE, BLOCK)),
     "v6": Type("IPv6 only, stateful firewall", ("",), v4=False, v6="firewall"),
+    "nat64": Type("IPv6 only, stateful firewall; IPv4 at 64:ff9b::/96 through the router (tayga) and a cone", (CONE,), v4=False,
+                  v6="firewall", nat64=True),
     "v6-open": Type("IPv6 only, no firewall", v4=False, v6="open"),
 }
 ALIASES = {"public": "none", "port-restricted": "cone", "symmetric-random": "symmetric"}

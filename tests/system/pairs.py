@@ -133,7 +133,7 @@ class Host:
 
     def rebind(self, router=0):
         """The router forgets its sessions and what is sent next leaves from another port."""
-        if not self.routers and self.address4 == self.outside4:
+        if not self.outside4 or (not self.routers and self.address4 == self.outside4):
             raise AssertionError(f"{self.name} has no NAT that could forget: its network is {self.type}")
         if not self.routers:
             wire().order(f"rebind {self.wire}")
@@ -184,6 +184,20 @@ class Host:
                           f"route add {default} {way} metric {one['metric']}", f"route add {default} {way} table {table}"]
         _in(self.name, "ip", "-batch", "-", text="\n".join(lines) + "\n")
         self.up[index] = True
+
+    def renumber(self):
+        """The network gives the preferred uplink another IPv4 address; sockets bound to the old one are of no use."""
+        one, table = self.uplink, self.uplink["metric"] + self.uplinks.index(self.uplink)
+        old = one["address4"]
+        prefix, last = old.rsplit(".", 1)
+        new, way = f"{prefix}.{int(last) % 100 + 100}", f"{'via ' + one['gateway4'] + ' ' if one['gateway4'] else ''}dev {one['interface']}"
+        _in(self.name, "ip", "-batch", "-", text="\n".join((
+            f"address del {old}/24 dev {one['interface']}", f"address add {new}/24 dev {one['interface']}",
+            f"route replace default {way} metric {one['metric']}", f"rule del from {old} table {table}",
+            f"route replace default {way} table {table}", f"rule add from {new} table {table}", "")))
+        if one["outside4"] == old:
+            one["outside4"] = new
+        one["address4"] = new
 
     def move(self, index):
         """To that uplink, from all others: Wi-Fi to cellular and back."""

@@ -37,7 +37,7 @@ EXPECTED = {
 }
 OTHERS = {"blocked": "udp-blocked", "rejected": "udp-rejected", "blockall": "udp-blocked-all", "rejectall": "udp-rejected-all",
           "tcp": "tcp-only", "six": "v6", "sixopen": "v6-open", "dual": "cone/v6", "doublesix": "double-nat/v6", "nonesix": "none/v6",
-          "hairb": "@hair", "fullb": "@full", "phone": "cone+symmetric-block", "model": "model:/v6"}
+          "hairb": "@hair", "fullb": "@full", "phone": "cone+symmetric-block", "sixfour": "nat64", "model": "model:/v6"}
 pairs.enter(" ".join([f"{host}={network}" for host, network in EXPECTED] + [f"{host}={network}" for host, network in OTHERS.items()]), relays=2)
 if lab.coturn():
     lab.skip("the networks are the same around turnserver")
@@ -96,9 +96,8 @@ def looked_at(host, echoes=None):
             source = sent(sock, echo)
             assert source, f"nothing came from {host} to {lab.endpoint(echo)}"
             ports.append(source[1])
-    mapping = {1: EI, 4: AD, 5: APD}.get(len(set(ports)), ports)
-    if mapping == AD and ports[0] != ports[1]:
-        mapping = ports
+    # Of random ports two may be the same, as long as they are not those of one address.
+    mapping = EI if len(set(ports)) == 1 else AD if ports[0] == ports[1] else APD if len(set(ports)) > 3 else ports
     with contextlib.closing(fresh(host, family)) as sock:
         source = sent(sock, echoes[0])
         seen = arrives(sock, source, echoes[1], echoes[2], control=echoes[0])
@@ -111,6 +110,8 @@ for (name, network), wanted in EXPECTED.items():
     @check(f"{network} is what it says")
     def _(name=name, wanted=wanted):
         mapping, filtering, (inside, outside), ports = looked_at(name)
+        if mapping != wanted[0]:  # by chance, once in 512 for a block
+            mapping = looked_at(name)[0]
         expect("mapping", mapping, wanted[0])
         expect("filtering", filtering, wanted[1])
         if wanted[2] == PRESERVED:
@@ -195,7 +196,7 @@ def _():
 
 @check("IPv6 is never translated: behind the firewall what was asked for comes in, without one everything does")
 def _():
-    for name in "six", "dual", "doublesix", "sixopen", "nonesix":
+    for name in "six", "dual", "doublesix", "sixfour", "sixopen", "nonesix":
         mapping, filtering, (inside, outside), _ports = looked_at(name, ECHOES6)
         expect(f"{name}: mapping", mapping, EI)
         expect(f"{name}: filtering", filtering, EI if name in ("sixopen", "nonesix") else APD)
@@ -205,6 +206,18 @@ def _():
     expect("IPv4 of dual", looked_at("dual")[:2], (EI, APD))
     for name in "six", "sixopen":
         expect(f"{name}: IPv4", (pairs.host(name).address4, pairs.host(name).run("ip", "-4", "route").stdout), (None, ""))
+
+
+@check("NAT64: who has IPv6 alone reaches IPv4 through its router's cone, and is answered")
+def _():
+    one = pairs.host("sixfour")
+    with contextlib.closing(fresh("sixfour", 6)) as sock:
+        seen = []
+        for echo in ECHOES[0], ECHOES[2]:
+            sock.sendto(b"translated", (f"64:ff9b::{echo.getsockname()[0]}", echo.getsockname()[1]))
+            seen.append(lab.receive(echo)[1])
+        expect("seen from", seen, [(one.outside4, sock.getsockname()[1])] * 2)
+        expect("from who was not asked, too", arrives(sock, seen[0], ECHOES[1], control=ECHOES[0]), [])
 
 
 @check("an open router keeps the port from who sends in first; a closed one does not")
@@ -231,6 +244,16 @@ def _():
             assert 1 <= int(line.split()[2]) <= 5, line
 
 
+def rebound(name, sock, *before):
+    """The place it is seen from after a rebinding."""
+    for _ in range(3 if name in ("sym", "symblock", "doublesym", "eim") else 1):  # chance may give the same port again
+        pairs.host(name).rebind()
+        after = sent(sock, ECHOES[0])
+        if after not in before:
+            return after
+    raise AssertionError(f"{name}: from {before} to {after}")
+
+
 @check("a rebinding changes the port of every NAT, and the old one is dead")
 def _():
     for name in [host for host, network in EXPECTED if network not in ("none", "open-router")] + ["dual", "model"]:
@@ -238,13 +261,10 @@ def _():
             pairs.wire().order(f"nat model0 outside={pairs.host('model').outside4}")
         with contextlib.closing(fresh(name)) as sock:
             before = sent(sock, ECHOES[0])
-            pairs.host(name).rebind()
-            after = sent(sock, ECHOES[0])
-            assert after and after[1] != before[1], f"{name}: {before} and {after}"
+            after = rebound(name, sock, before)
             ECHOES[0].sendto(b"dead", before)
             expect(f"{name}: at the old place", arrives(sock, after, control=ECHOES[0]), [])
-            pairs.host(name).rebind()
-            assert sent(sock, ECHOES[0])[1] not in (before[1], after[1]), name
+            rebound(name, sock, before, after)
 
 
 @check("a host with two uplinks goes from one to the other and back")
@@ -262,6 +282,18 @@ def _():
         expect("seen of the old socket", sent(sock, ECHOES[0])[0], first)
         with contextlib.closing(lab.udp("phone", phone.uplinks[1]["address4"])) as other:
             expect("seen of the other address while both are up", sent(other, ECHOES[0])[0], second)
+
+
+@check("a host is given another address, by its router or by the Internet")
+def _():
+    for name in "cone", "none":
+        one = pairs.host(name)
+        before = one.address4
+        one.renumber()
+        with contextlib.closing(fresh(name)) as sock:
+            assert one.address4 != before and lab.endpoint(sock)[0] == one.address4, one.address4
+            expect(f"{name}: seen from", sent(sock, ECHOES[0])[0], one.outside4)
+            expect(f"{name}: answered", arrives(sock, (one.outside4, sock.getsockname()[1]), control=ECHOES[0]), [])
 
 
 @check("nothing reaches a private address through the core")
@@ -282,7 +314,7 @@ for mapping_word in EI, AD, APD:
     def _(mapping_word=mapping_word):
         for filtering_word in EI, AD, APD:
             model(f"mapping={mapping_word} filtering={filtering_word}")
-            mapping, filtering, (inside, outside), ports = looked_at("model")
+            mapping, filtering, (inside, outside), _ports = looked_at("model")
             expect("mapping and filtering", (mapping, filtering), (mapping_word, filtering_word))
             # The first mapping has the port; a symmetric one's further ones cannot have it, too.
             expect("preserved port", outside, inside)
