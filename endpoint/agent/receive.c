@@ -87,6 +87,8 @@ static bool answer_receive(struct agent *agent, unsigned base,
 	}
 	if (stun_verify_integrity(m, &agent->remote_key) < 0)
 		ice_count(agent, AGENT_COUNTER_ignored_integrity);
+	else if (!m->has_fingerprint && !ice_standard(agent))
+		ice_count(agent, AGENT_COUNTER_ignored_fingerprint);
 	else if (pair->base != base ||
 		 !ice_transport_equal(source, &pair->remote->candidate.transport))
 		ice_count(agent, AGENT_COUNTER_ignored_source);

@@ -161,10 +161,6 @@ void ice_request_receive(struct agent *agent, unsigned base,
 	struct check check;
 	if (!authentic(agent, base, m) || !place_usable(agent, source))
 		return;
-	if (!ice_bucket_take(&agent->answers, agent->now, ICE_ANSWERS, ICE_ANSWERS_REFILL_MS)) {
-		ice_count(agent, AGENT_COUNTER_ignored_rate);
-		return;
-	}
 	bool complete = check_read(agent, m, &check);
 	if (!complete) {
 		ice_count(agent, AGENT_COUNTER_ignored_incomplete);
@@ -173,6 +169,11 @@ void ice_request_receive(struct agent *agent, unsigned base,
 	enum ice_replay replay = ice_replay_check(agent, base, source, m, check.sequence);
 	if (replay == ICE_REPLAY) {
 		ice_count(agent, AGENT_COUNTER_ignored_replay);
+		return;
+	}
+	// Behind all that strangers can do, so that copies take nothing from the peer.
+	if (!ice_bucket_take(&agent->answers, agent->now, ICE_ANSWERS, ICE_ANSWERS_REFILL_MS)) {
+		ice_count(agent, AGENT_COUNTER_ignored_rate);
 		return;
 	}
 	if (refused_unknown(agent, base, source, m) || refused_role(agent, base, source, m, &check))

@@ -58,6 +58,9 @@ struct world_side {
 	uint64_t sent, received; // datagrams
 	bool silent;             // its list is not signalled
 	void (*react)(struct world_side *side, const struct agent_event *event);
+	// What is not the agent's.
+	void (*media)(struct world_side *side, unsigned base,
+		const struct endpoint_transport *source, const uint8_t *data, size_t size);
 };
 
 struct world {
@@ -347,7 +350,10 @@ static inline void world_to_side(
 			if (!side->up[b] || !net_endpoint_equal(&side->inside[b], &to))
 				continue;
 			side->received++;
-			agent_receive(side->agent, b, &source, data, size, world_ms(w));
+			bool taken =
+				agent_receive(side->agent, b, &source, data, size, world_ms(w));
+			if (!taken && side->media != NULL)
+				side->media(side, b, &source, data, size);
 		}
 	}
 }
