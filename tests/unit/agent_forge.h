@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORGE_SENT = 65536, FORGE_EVENTS = 8192, FORGE_SEQUENCE = 0xC2AD };
+#ifndef FORGE_SENT
+#define FORGE_SENT 65536
+#endif
+enum { FORGE_EVENTS = FORGE_SENT / 8, FORGE_SEQUENCE = 0xC2AD };
 
 struct forge_sent {
 	uint64_t at;
