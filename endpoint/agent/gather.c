@@ -34,8 +34,9 @@ void ice_gather_base(struct agent *agent, unsigned base)
 			server++;
 		if (server == agent->config.server_count)
 			break;
-		*gather = (struct ice_gather){
-			.used = true, .base = base, .server = (uint8_t)server++};
+		*gather =
+			(struct ice_gather){.used = true, .base = base, .server = (uint8_t)server};
+		server++;
 		gather_begin(agent, gather);
 	}
 }
