@@ -100,16 +100,16 @@ static void ended(struct talk *talk, unsigned number, enum endpoint_end why)
 
 	leg->state = LEG_NONE;
 	leg->why = why;
-	if (talk->has_session)
-		media_usable(talk, number, false, 0);
+	// The peer leaves a leg only when it hangs up. Where a direct path lives its own word is
+	// waited for: the relay's is not enough.
+	if (talk->state == TALK_TALKING && why == ENDPOINT_END_BY_PEER &&
+		talk->info.paths >> PHONE_DIRECT == 0)
+		talk_end(talk, PHONE_END_BY_PEER);
+	media_usable(talk, number, false, 0);
 	if (talk->state == TALK_ENDING || talk->state == TALK_OVER)
 		return;
 	if (talk->state == TALK_TALKING) {
-		// The peer leaves a leg only when it hangs up. Where a direct path lives its own
-		// word is waited for: the relay's is not enough.
-		if (why == ENDPOINT_END_BY_PEER && talk->info.paths >> PHONE_DIRECT == 0)
-			talk_end(talk, PHONE_END_BY_PEER);
-		else if (talk->caller)
+		if (talk->caller)
 			rest(talk, leg);
 		return;
 	}
