@@ -53,6 +53,8 @@ enum paths_event_type {
 	// Voice goes by another path: from, to, forced (the old one died) or planned. A planned one
 	// is told when it begins, so both carry the next frames.
 	PATHS_SWITCHED,
+	// The planned switch is over: no more copies on the old path. from, to.
+	PATHS_SWITCH_ENDED,
 	// Silence: voice goes on all of mask. from: the path it was on.
 	PATHS_BOTH_ON,
 	// And again on one only. to: the path that survived; from: the one before the silence.
@@ -146,6 +148,7 @@ struct paths {
 	uint32_t double_left;
 	uint64_t main_ms;       // since when it is main
 	bool answered, engaged; // engaged: voice has had a path
+	bool unproven;          // the first one was direct, and nothing had arrived on it
 	uint64_t answered_at;   // by the caller's time: the relay comes whatever our clock says
 	// Our clock goes as the caller's time does, but neither back nor over a pause of the whole
 	// program: who did not run heard nothing, and that is nobody's silence.

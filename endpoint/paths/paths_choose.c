@@ -142,6 +142,11 @@ static void main_set(struct paths *paths, unsigned path)
 	paths->main_ms = paths->clock;
 }
 
+static bool is_early(const struct paths *paths, uint64_t now_ms)
+{
+	return now_ms < paths->answered_at + paths->config.relay_after_ms;
+}
+
 static void engage(struct paths *paths, uint64_t now_ms)
 {
 	bool relay = paths->engaged || now_ms >= paths->answered_at + paths->config.relay_after_ms;
@@ -150,6 +155,7 @@ static void engage(struct paths *paths, uint64_t now_ms)
 		return;
 	bool first = !paths->engaged;
 	paths->engaged = true;
+	paths->unproven = first && !paths->path[path].confirmed;
 	main_set(paths, path);
 	paths->mode = PATHS_SINGLE;
 	// There was nothing to send voice on: its absence is told by probes only from now on.
@@ -159,6 +165,26 @@ static void engage(struct paths *paths, uint64_t now_ms)
 	else
 		paths_tell(paths, paths_is_direct(path) ? PATHS_DIRECT_FIRST : PATHS_RELAY_ENGAGED,
 			PATHS_NONE, path, false);
+}
+
+// A direct path that nothing has proven is tried as long as there is no other: what is lost on it
+// would not have been sent. It does not stop the relay's clock.
+static void engage_relay(struct paths *paths, uint64_t now_ms)
+{
+	if (paths->mode != PATHS_SINGLE || !paths_awaits_relay(paths) || is_early(paths, now_ms))
+		return;
+	unsigned path = best_usable(paths, false, true), from = paths->main;
+	if (path == PATHS_NONE)
+		return;
+	main_set(paths, path);
+	paths_tell(paths, PATHS_RELAY_ENGAGED, from, path, false);
+}
+
+bool paths_awaits_relay(const struct paths *paths)
+{
+	return paths->answered &&
+	       (!paths->engaged || (paths->unproven && paths_is_direct(paths->main) &&
+					   !paths->path[paths->main].confirmed));
 }
 
 static void both_begin(struct paths *paths)
@@ -191,7 +217,7 @@ static void both_look(struct paths *paths)
 		return;
 	}
 	const struct paths_path *main = &paths->path[paths->main];
-	uint32_t hold = paths->alarms > 5 ? HOLD_MAX_MS : (uint32_t)HOLD_FIRST_MS << paths->alarms;
+	uint32_t hold = paths->alarms > 5 ? HOLD_MAX_MS : HOLD_FIRST_MS << paths->alarms;
 	if (hold > HOLD_MAX_MS)
 		hold = HOLD_MAX_MS;
 	if (main->good) {
@@ -254,6 +280,17 @@ static void switch_look(struct paths *paths)
 	paths_tell(paths, PATHS_SWITCHED, paths->old, best, false);
 }
 
+static void switch_end(struct paths *paths)
+{
+	// Without voice the frames are not counted, and need not be.
+	bool pointless =
+		paths_is_idle(paths) && paths->clock > paths->main_ms + paths->config.idle_every_ms;
+	if (paths->double_left > 0 && !pointless)
+		return;
+	paths->mode = PATHS_SINGLE;
+	paths_tell(paths, PATHS_SWITCH_ENDED, paths->old, paths->main, false);
+}
+
 static bool is_silent(const struct paths *paths)
 {
 	return paths_life_voice_missing(paths) || paths->path[paths->main].late ||
@@ -289,8 +326,10 @@ void paths_lost(struct paths *paths, unsigned path)
 	paths->path[path].usable = false;
 	if (paths->mode == PATHS_IDLE)
 		return;
-	if (paths->mode == PATHS_SWITCHING && path == paths->old)
+	if (paths->mode == PATHS_SWITCHING && path == paths->old) {
 		paths->mode = PATHS_SINGLE;
+		paths_tell(paths, PATHS_SWITCH_ENDED, path, paths->main, false);
+	}
 	if (path != paths->main)
 		return;
 
@@ -316,16 +355,14 @@ void paths_decide(struct paths *paths, uint64_t now_ms)
 {
 	if (paths->answered && paths->mode == PATHS_IDLE)
 		engage(paths, now_ms);
-	// Without voice the frames of a switch are not counted, and need not be.
-	if (paths->mode == PATHS_SWITCHING &&
-		(paths->double_left == 0 ||
-			(paths_is_idle(paths) &&
-				paths->clock > paths->main_ms + paths->config.idle_every_ms)))
-		paths->mode = PATHS_SINGLE;
+	engage_relay(paths, now_ms);
+	if (paths->mode == PATHS_SWITCHING)
+		switch_end(paths);
 
 	if (paths->mode == PATHS_BOTH)
 		both_look(paths);
-	else if (paths->mode != PATHS_IDLE && paths_usable_count(paths) > 1 && is_silent(paths))
+	else if (paths->mode != PATHS_IDLE && paths_usable_count(paths) > 1 &&
+		 !(paths_awaits_relay(paths) && is_early(paths, now_ms)) && is_silent(paths))
 		both_begin(paths);
 	else if (paths->mode == PATHS_SINGLE)
 		switch_look(paths);

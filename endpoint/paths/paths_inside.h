@@ -47,6 +47,8 @@ void paths_life_doubt(struct paths *paths, unsigned path);
 uint32_t paths_proof_ms(const struct paths *paths, unsigned path);
 // Whether a path that carries nothing might be switched to once it is proven.
 bool paths_is_wanted(const struct paths *paths, unsigned path);
+// Whether the relay is to be engaged when its time comes.
+bool paths_awaits_relay(const struct paths *paths);
 void paths_lost(struct paths *paths, unsigned path);
 // Looks at everything and does what is to be done. now_ms: the caller's time.
 void paths_decide(struct paths *paths, uint64_t now_ms);

@@ -95,7 +95,7 @@ uint64_t paths_deadline(const struct paths *paths, uint64_t now_ms)
 	if (paths->answered) {
 		const struct paths_config *config = &paths->config;
 		if ((paths->mode == PATHS_SINGLE || paths->mode == PATHS_SWITCHING) &&
-			paths_usable_count(paths) > 1)
+			paths_usable_count(paths) > 1 && !paths_awaits_relay(paths))
 			sooner(&at, paths_life_voice_limit(paths) + 1);
 		if (paths->mode == PATHS_BOTH || paths->mode == PATHS_SWITCHING)
 			sooner(&at, clock + config->frame_ms);
@@ -105,9 +105,8 @@ uint64_t paths_deadline(const struct paths *paths, uint64_t now_ms)
 	if (at != PATHS_NEVER)
 		at = now_ms + (at > clock ? at - clock : 0);
 	// By the caller's time, since it must be exact.
-	if (paths->answered && !paths->engaged && paths_usable_count(paths) > 0) {
-		uint64_t relay = paths->answered_at + paths->config.relay_after_ms;
-		sooner(&at, relay > now_ms ? relay : now_ms);
-	}
+	uint64_t relay = paths->answered_at + paths->config.relay_after_ms;
+	if (paths_awaits_relay(paths) && relay > now_ms)
+		sooner(&at, relay);
 	return at;
 }

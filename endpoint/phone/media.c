@@ -249,6 +249,8 @@ static void on_event(void *context, const struct paths_event *event)
 {
 	struct talk *talk = context;
 
+	if (event->type == PATHS_SWITCH_ENDED)
+		talk->info.paths = (uint8_t)event->mask;
 	if (why(event) == 0)
 		return;
 	struct path_news news = {

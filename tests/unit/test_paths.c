@@ -98,6 +98,31 @@ static void test_direct_before_800_ms_needs_no_relay(void **state)
 	pair_close(pair);
 }
 
+// A pair that an agent takes for valid, and that carries nothing, does not keep the relay waiting.
+static void test_unproven_direct_path_does_not_stop_the_relay(void **state)
+{
+	(void)state;
+	struct pair *pair = pair_open(1, NULL);
+	link_delay(pair, 0, 50);
+	link_delay(pair, 2, 25);
+	link_cut(pair, 2, true, false);
+	link_up(pair, 0);
+	pair_pass(pair, 300);
+	pair_answer(pair);
+	uint64_t answered = pair->now;
+	pair_pass(pair, 100);
+	link_up(pair, 2);
+	pair_pass(pair, 3000);
+	struct side *a = &pair->side[0], *b = &pair->side[1];
+	assert_int_equal(event_first(a, PATHS_DIRECT_FIRST, 0)->at_ms, answered + 100);
+	assert_int_equal(event_first(a, PATHS_RELAY_ENGAGED, 0)->at_ms, answered + 800);
+	assert_int_equal(event_times(a, PATHS_BOTH_ON, 0), 0);
+	assert_int_equal(event_times(b, PATHS_RELAY_ENGAGED, 0), 0);
+	assert_int_equal(lost_since(b, answered + 800, 100), 0);
+	assert_int_equal(lost_since(a, answered + 107, 100), 0);
+	pair_close(pair);
+}
+
 // Voice on the relay, then a direct path is found: five frames on both, none lost, none later than
 // on the slower of the two paths.
 static void planned_switch(uint32_t relay_ms, uint32_t direct_ms)
@@ -119,6 +144,9 @@ static void planned_switch(uint32_t relay_ms, uint32_t direct_ms)
 		assert_false(switched->forced);
 		assert_int_equal(switched->from, PATHS_RELAY);
 		assert_int_equal(switched->to, PATHS_DIRECT);
+		const struct paths_event *ended = event_first(side, PATHS_SWITCH_ENDED, found);
+		assert_int_equal(ended->mask, PATHS_MASK(PATHS_DIRECT));
+		assert_true(ended->at_ms >= switched->at_ms + 4 * FRAME_MS);
 		// Proven by one probe and its report first.
 		assert_true(switched->at_ms <= found + 2 * direct_ms + relay_ms + 30);
 		assert_int_equal(event_times(side, PATHS_BOTH_ON, 0), 0);
@@ -284,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_relay_at_once),
 		cmocka_unit_test(test_late_relay_leg),
 		cmocka_unit_test(test_direct_before_800_ms_needs_no_relay),
+		cmocka_unit_test(test_unproven_direct_path_does_not_stop_the_relay),
 		cmocka_unit_test(test_planned_switch),
 		cmocka_unit_test(test_better_direct_pair),
 		cmocka_unit_test(test_dead_direct_pair_is_not_taken),
