@@ -63,13 +63,13 @@ static bool read_frame(struct audio_source *source, int16_t out[static VOICE_FRA
 	if (!capture->begun && stream->backlog_count >= CUSHION)
 		capture->begun = true;
 	while (capture->begun && capture->sound_count < FRAME && stream->backlog_count >= FRAME) {
-		const size_t level = stream->backlog_count + capture->sound_count;
+		const size_t level = stream->backlog_count;
 		int16_t *end = capture->sound + capture->sound_count;
 		alsa_stream_take(stream, frame, FRAME);
-		if (level > TOO_MUCH) {
-			capture->sound_count += timescale_shorten(frame, end, ALIKE);
-		} else if (level < TOO_LITTLE) {
+		if (level < TOO_LITTLE) {
 			capture->sound_count += timescale_lengthen(frame, end, ALIKE);
+		} else if (level > TOO_MUCH || capture->sound_count > TIMESCALE_PERIOD_MAX) {
+			capture->sound_count += timescale_shorten(frame, end, ALIKE);
 		} else {
 			memcpy(end, frame, sizeof(frame));
 			capture->sound_count += FRAME;
