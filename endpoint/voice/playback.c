@@ -79,7 +79,7 @@ static int write_frame(struct audio_sink *sink, const int16_t pcm[static VOICE_F
 	struct alsa_stream *stream = &playback->stream;
 	int16_t adapted[FRAME + TIMESCALE_PERIOD_MAX];
 	snd_pcm_sframes_t delay = 0;
-	size_t level;
+	size_t level, count;
 
 	if (!playback->begun) {
 		playback->begun = true;
@@ -89,12 +89,15 @@ static int write_frame(struct audio_sink *sink, const int16_t pcm[static VOICE_F
 	if (snd_pcm_delay(stream->pcm, &delay) != 0 || delay < 0)
 		delay = 0;
 	level = (size_t)delay + stream->backlog_count;
-	if (delay > 0 && level > TOO_MUCH)
-		push(stream, adapted, timescale_shorten(pcm, adapted, ALIKE));
-	else if (delay > 0 && level < TOO_LITTLE)
-		push(stream, adapted, timescale_lengthen(pcm, adapted, ALIKE));
-	else
+	if (delay > 0 && level > TOO_MUCH) {
+		count = timescale_shorten(pcm, adapted, ALIKE);
+		push(stream, adapted, count);
+	} else if (delay > 0 && level < TOO_LITTLE) {
+		count = timescale_lengthen(pcm, adapted, ALIKE);
+		push(stream, adapted, count);
+	} else {
 		push(stream, pcm, FRAME);
+	}
 	pump(stream);
 	return playback->error;
 }
