@@ -31,7 +31,8 @@
 #   LAB_REGISTRATION_LINES    further lines of the configuration's sections
 #   LAB_COTURN_LINES          further lines of turnserver's configuration
 #   LAB_NETWORKS="a=cone b=symmetric"  hosts behind such networks around a core (tests/lab) in place of
-#                             client and peer; then LAB_DELAY=25 (ms, each access wire) and LAB_RELAYS=2
+#                             client and peer; then LAB_DELAY=25 (ms, each access wire), LAB_RELAYS=2
+#                             and LAB_SEED=1 (of losses, jitter, and the wires' NATs)
 #   CAPTURE=1                 tcpdump in client and peer (or core), kept when the test fails
 #   KEEP=1                    keep the directory in any case
 #

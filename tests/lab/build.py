@@ -80,6 +80,7 @@ class Plan:
         run("ip", "-batch", "-", text="".join(
             f"link add {a} netns {LAB}-{space} type veth peer name {b} netns {LAB}-{other}\n" for space, a, other, b in self.links))
         wire = wire_control.Wire(DIR / "wire.sock")
+        wire.order(f"seed {os.environ.get('LAB_SEED', 1)}")
         for name, space, interface, core, model in self.wires:
             wire.order(f"join {name} {LAB}-{space} {interface} {LAB}-core {core}")
             if model:

@@ -28,7 +28,7 @@ KEPT = {}  # what was read or opened once
 
 def enter(hosts, delay=0, relays=1, **knobs):
     """Returns inside a running lab with those hosts. hosts: "alice=cone bob=symmetric/v6 carol=@alice"; see `make lab A=help`.
-    delay: ms, one way, of each access wire. knobs: those of lab.enter."""
+    delay: ms, one way, of each access wire. knobs: those of lab.enter; seed=1 is the wires'."""
     networks.parse(hosts)
     knobs.setdefault("hugepages", "no" if relays > 1 else "auto")
     lab.enter(networks=hosts, delay=delay, relays=relays, **knobs)
