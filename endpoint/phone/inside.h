@@ -56,13 +56,15 @@ struct known_relay {
 	uint8_t number;
 	bool home, registering, registered;
 	bool leaving, dead; // not ours any more; to be freed
+	bool waiting;       // for the relay's word that we have left
 	struct endpoint_transport observed;
 };
 
 // The core for a relay, made where there is none. NULL: *error.
 struct known_relay *relays_want(struct phone *phone, const struct phone_relay *is, int *error);
 void relays_register(struct known_relay *relay);
-bool relays_withdraw(struct phone *phone);
+// Nothing is registered anywhere, nor waits for being confirmed that.
+bool relays_left(const struct phone *phone);
 void relays_reap(struct phone *phone);
 void relays_tick(struct phone *phone);
 uint64_t relays_deadline(const struct phone *phone);
@@ -175,6 +177,7 @@ struct phone {
 	struct phone_output output;
 	struct endpoint_time now;
 	unsigned depth;
+	bool withdrawing; // nothing new is begun
 	uint64_t deadline_told;
 	struct handshake_identity identity;
 	struct endpoint_peer self;
@@ -218,6 +221,7 @@ struct talk *talk_of_leg(
 	struct phone *phone, const struct known_relay *relay, uint64_t call, unsigned *number);
 // Whether a call needs the relay.
 bool talks_use(const struct phone *phone, const struct known_relay *relay);
+bool talks_none(const struct phone *phone);
 unsigned talks_incoming(const struct phone *phone);
 void talks_tick(struct phone *phone);
 uint64_t talks_deadline(const struct phone *phone);
@@ -229,6 +233,8 @@ void talk_answered(struct talk *talk);
 void talk_end(struct talk *talk, enum phone_end why);
 // The same without telling the user. tell_peer: by a control message, where there is a session.
 void talk_finish(struct talk *talk, bool tell_peer);
+// All of them, and sooner.
+void talks_finish(struct phone *phone);
 
 // ---- setup.c, setup_caller.c, setup_callee.c ----
 

@@ -174,6 +174,7 @@ void phone_receive(struct phone *phone, unsigned base, const struct endpoint_tra
 void phone_listen(struct phone *phone, struct endpoint_time now)
 {
 	inside_enter(phone, now);
+	phone->withdrawing = false;
 	for (unsigned i = 0; i < PHONE_CORES_MAX; i++)
 		if (phone->relays[i].core != NULL && phone->relays[i].home) {
 			phone->relays[i].registering = true;
@@ -185,10 +186,9 @@ void phone_listen(struct phone *phone, struct endpoint_time now)
 bool phone_withdraw(struct phone *phone, struct endpoint_time now)
 {
 	inside_enter(phone, now);
-	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
-		if (phone->talks[i] != NULL)
-			talk_finish(phone->talks[i], true);
-	bool nothing = relays_withdraw(phone);
+	talks_finish(phone);
+	// Relays are left when no call needs them any more to say that it is over.
+	phone->withdrawing = true;
 	inside_leave(phone);
-	return nothing;
+	return talks_none(phone) && relays_left(phone);
 }

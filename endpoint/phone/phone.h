@@ -201,8 +201,9 @@ uint64_t phone_deadline(const struct phone *phone);
 
 // Registers at our own relays and stays registered. PHONE_REGISTERED follows for each.
 void phone_listen(struct phone *phone, struct endpoint_time now);
-// Hangs up all calls, gives leases back. True: nothing is left to wait for; otherwise PHONE_OTHER
-// with ENDPOINT_WITHDRAWN follows for each relay, at the latest after two seconds.
+// Hangs up all calls and, when the peers know, gives all leases back. True: nothing is left to wait
+// for; otherwise PHONE_OTHER with ENDPOINT_WITHDRAWN follows for each relay, at the latest after
+// three seconds; calling again tells whether that was the last.
 bool phone_withdraw(struct phone *phone, struct endpoint_time now);
 
 // Calls a contact. PHONE_RINGING, PHONE_ANSWERED or PHONE_ENDED follow, not from inside. -EINVAL:

@@ -72,11 +72,10 @@ static void dispatch(struct known_relay *relay, const struct endpoint_event *eve
 		setup_trouble(relay, event);
 		return;
 	case ENDPOINT_WITHDRAWN:
-		relay->registered = false;
-		if (relay->home)
+		relay->registered = relay->waiting = false;
+		relay->dead = !relay->home;
+		if (relay->home || relay->phone->withdrawing)
 			tell(relay, PHONE_OTHER, event);
-		else
-			relay->dead = true;
 		return;
 	case ENDPOINT_MESSAGE:
 		if (!event->message.sealed && event->size > 0 &&
@@ -190,21 +189,23 @@ void relays_register(struct known_relay *relay)
 	endpoint_register(relay->core, relay->phone->now);
 }
 
-bool relays_withdraw(struct phone *phone)
+// Says goodbye to a relay. That a lease is not left behind matters: there are few for one identity.
+static void leave(struct known_relay *relay)
 {
-	bool nothing = true;
+	relay->registering = false;
+	relay->leaving = !relay->home;
+	relay->waiting = true;
+	endpoint_withdraw(relay->core, relay->phone->now);
+}
 
+bool relays_left(const struct phone *phone)
+{
 	for (unsigned i = 0; i < PHONE_CORES_MAX; i++) {
-		struct known_relay *relay = &phone->relays[i];
-		if (relay->core == NULL || !relay->registering)
-			continue;
-		relay->registering = false;
-		relay->leaving = !relay->home;
-		if (relay->home)
-			nothing = false;
-		endpoint_withdraw(relay->core, phone->now);
+		const struct known_relay *relay = &phone->relays[i];
+		if (relay->core != NULL && (relay->registering || relay->waiting))
+			return false;
 	}
-	return nothing;
+	return true;
 }
 
 // Outside of all callbacks.
@@ -212,12 +213,11 @@ void relays_reap(struct phone *phone)
 {
 	for (unsigned i = 0; i < PHONE_CORES_MAX; i++) {
 		struct known_relay *relay = &phone->relays[i];
-		if (relay->core == NULL || relay->home)
+		if (relay->core == NULL || (relay->home && !phone->withdrawing))
 			continue;
-		if (!relay->leaving && !talks_use(phone, relay)) {
-			relay->leaving = true;
-			endpoint_withdraw(relay->core, phone->now);
-		}
+		if (!relay->waiting && (relay->registering || !relay->home) && !relay->dead &&
+			!talks_use(phone, relay))
+			leave(relay);
 		if (relay->dead) {
 			endpoint_free(relay->core);
 			memset(relay, 0, sizeof(*relay));

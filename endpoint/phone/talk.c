@@ -95,6 +95,14 @@ bool talks_use(const struct phone *phone, const struct known_relay *relay)
 	return false;
 }
 
+bool talks_none(const struct phone *phone)
+{
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
+		if (phone->talks[i] != NULL && phone->talks[i]->state != TALK_OVER)
+			return false;
+	return true;
+}
+
 unsigned talks_incoming(const struct phone *phone)
 {
 	unsigned count = 0;
@@ -130,6 +138,19 @@ void talk_finish(struct talk *talk, bool tell_peer)
 	}
 	if (tell_peer)
 		words_say(talk, WORD_HANGUP, NULL, 0);
+}
+
+void talks_finish(struct phone *phone)
+{
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++) {
+		struct talk *talk = phone->talks[i];
+		if (talk == NULL)
+			continue;
+		talk_finish(talk, true);
+		// Who has nothing to tell lingers for others only, who need it less than we do.
+		if (talk->state == TALK_ENDING && control_pending(&talk->control) == 0)
+			talk->give_up_at = phone->now.monotonic_ms;
+	}
 }
 
 void talk_end(struct talk *talk, enum phone_end why)

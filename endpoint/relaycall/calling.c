@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { WITHDRAW_MS = 3000 }; // longer than the phone takes to give up
+enum { WITHDRAW_MS = 3500 }; // longer than the phone takes to give up
 
 static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP};
 

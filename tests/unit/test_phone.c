@@ -157,6 +157,55 @@ static void hangs_up(void **state)
 	assert_int_equal(town_lost(alice, bob, 60) > 5, 0);
 }
 
+static unsigned leases(void)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < RELAY_LEASES; i++)
+		count += t.relays[0].relay.leases[i].live;
+	return count;
+}
+
+static unsigned withdrawn(const struct town_user *u)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < u->event_count; i++)
+		count += u->events[i].event.type == PHONE_OTHER &&
+			 u->events[i].inner == ENDPOINT_WITHDRAWN;
+	return count;
+}
+
+// Also one that only calls has a lease at the relay of whom it calls: it is given back.
+static void leaves_in_the_middle_of_a_call(void **state)
+{
+	(void)state;
+	town_begin(&t, 21);
+	alice = town_user_make(&t, 0, &cone, 1);
+	bob = town_user_make(&t, 1, &cone, 1);
+	phone_listen(bob->phone, town_time(&t));
+	town_run(&t, 2000);
+	unsigned before = leases();
+	assert_true(before > 0);
+	talk();
+	town_run(&t, 1000);
+	assert_true(leases() > before);
+	alice->talks = bob->talks = false;
+	uint64_t from = t.now_ms;
+	assert_false(phone_withdraw(alice->phone, town_time(&t)));
+	struct town_event *event = town_wait(&t, bob, 0, PHONE_ENDED, 1000);
+	assert_non_null(event);
+	assert_int_equal(event->event.ended.why, PHONE_END_BY_PEER);
+	while (withdrawn(alice) == 0)
+		assert_true(town_step(&t, from + 1000));
+	assert_true(phone_withdraw(alice->phone, town_time(&t)));
+	assert_int_equal(leases(), before);
+	// Whom nobody answers any more waits no longer than it was told.
+	t.relays[0].dead = true;
+	assert_false(phone_withdraw(bob->phone, town_time(&t)));
+	town_run(&t, 3000);
+	assert_int_equal(withdrawn(bob), 1);
+	assert_true(phone_withdraw(bob->phone, town_time(&t)));
+}
+
 static void is_declined(void **state)
 {
 	(void)state;
@@ -496,6 +545,7 @@ int main(void)
 		TEST(goes_by_the_relay),
 		TEST(relay_only_tells_nothing),
 		TEST(hangs_up),
+		TEST(leaves_in_the_middle_of_a_call),
 		TEST(is_declined),
 		TEST(is_given_up),
 		TEST(nobody_there),
