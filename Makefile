@@ -98,6 +98,7 @@ programs: $(OUT)/bin/relay-dataplane $(OUT)/bin/relay-controlplane $(OUT)/bin/re
 
 .PHONY: run
 run: build ## a relay in a lab network of its own with live traffic; IFACE=eth0 serves on a real interface; ONCE=1 ends by itself
+	@$(if $(IFACE),,$(MAKE) --no-print-directory build/tests/wire)
 	@IFACE='$(IFACE)' ONCE='$(ONCE)' scripts/run
 
 .PHONY: lab

@@ -244,6 +244,17 @@ static enum phone_path_why why(const struct paths_event *event)
 	}
 }
 
+// The paths that are in use from now on; the few frames of a planned switch that go on both are not
+// worth telling.
+static uint8_t now_on(const struct paths_event *event, uint8_t before)
+{
+	if (event->type == PATHS_ALL_SILENT || event->type == PATHS_ALL_BACK)
+		return before;
+	if (event->type == PATHS_SWITCHED && !event->forced)
+		return (uint8_t)PATHS_MASK(event->to);
+	return (uint8_t)event->mask;
+}
+
 // The paths may not be touched in here: what it means is told by media_changed.
 static void on_event(void *context, const struct paths_event *event)
 {
@@ -256,10 +267,11 @@ static void on_event(void *context, const struct paths_event *event)
 	struct path_news news = {
 		.why = why(event),
 		.before = talk->info.paths,
-		.now = event->type == PATHS_ALL_SILENT || event->type == PATHS_ALL_BACK
-			       ? talk->info.paths
-			       : (uint8_t)event->mask,
+		.now = now_on(event, talk->info.paths),
 	};
+	// A switch while frames go on all paths is told when they go on one again.
+	if (news.before == news.now && news.why == PHONE_PATH_SILENT)
+		return;
 	talk->info.paths = news.now;
 	talk->info.switches += news.why == PHONE_PATH_BETTER || news.why == PHONE_PATH_SILENT;
 	if (talk->news_count < PHONE_NEWS_MAX)

@@ -5,10 +5,12 @@
 #
 #   ONCE=1 scripts/run: [client == relay -- peer]     IFACE=r0 scripts/run in a relay namespace <== client
 . "$(dirname "$0")/lab.sh"
-shown=$(timeout -k 10 90 env ONCE=1 "$LAB_ROOT/scripts/run" </dev/null | tee /dev/stderr) || fail "scripts/run ended with $?"
+shown=$(timeout -k 10 120 env ONCE=1 "$LAB_ROOT/scripts/run" </dev/null | tee /dev/stderr) || fail "scripts/run ended with $?"
 if [ "$RELAY" != coturn ]; then
 	grep -Eq 'by handle [1-9][0-9]* of [0-9]+; [1-9][0-9]* leases, [1-9][0-9]* handles' <<<"$shown" || fail "no registration and no call by handle is shown"
 	grep -Eq '^relaycall: +sent [1-9]' <<<"$shown" || fail "relaycall has sent nothing"
+	[ "$(grep -c 'as it should be' <<<"$shown")" = 2 ] || fail "two calls, one direct and one by the relay, are not shown"
+	grep -q 'path: from relay to direct' <<<"$shown" || fail "no switch from the relay to a direct path is shown"
 fi
 
 echo "Ctrl-C in the middle"
@@ -17,24 +19,26 @@ import os
 import pty
 import sys
 
+before = os.listdir("/run/netns")
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
-shown, pressed = b"", False
+shown, pressed = b"", 0
 while True:
     try:
         data = os.read(terminal, 65536)
     except OSError:  # the terminal is gone with its last process
         break
     shown += data
-    if not pressed and b"call by handle" in shown and b"Ctrl-C ends it" in shown:
+    # In the view of the traffic, and in the calls that follow.
+    if pressed == 0 and b"call by handle" in shown and b"Ctrl-C ends it" in shown or pressed == 1 and b"it rings" in shown:
         os.write(terminal, b"\x03")
-        pressed = True
+        pressed += 1
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 sys.stdout.write(shown.decode(errors="replace"))
-left = [name for name in os.listdir("/run/netns") if name.startswith(f"brlab{child}-")]
+left = [name for name in os.listdir("/run/netns") if name.startswith("brlab") and name not in before]
 print(f"exit code {code}, namespaces left: {left}")
-sys.exit(code != 0 or left != [] or not pressed)
+sys.exit(code != 0 or left != [] or pressed != 2)
 PYTHON
 
 echo "clear errors"
