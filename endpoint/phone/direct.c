@@ -43,6 +43,18 @@ static void take(struct talk *talk, uint32_t pair)
 	media_changed(talk);
 }
 
+// A pair may be used before a check of ours has told how the peer sees us.
+void direct_info(const struct talk *talk, struct phone_call_info *out)
+{
+	struct agent_pair_info info;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (talk->agent != NULL && talk->direct[i] != 0 &&
+			agent_pair_info(talk->agent, talk->direct[i], &info) == 0 &&
+			info.local.family != 0)
+			out->path[PHONE_DIRECT + i].local = info.local;
+}
+
 // Whether a is worth being put in b's place.
 static bool better(const struct agent_pair_info *a, const struct agent_pair_info *b)
 {

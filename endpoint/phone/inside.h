@@ -294,6 +294,7 @@ bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_tr
 int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source);
 void direct_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size);
 void direct_tick(struct talk *talk);
+void direct_info(const struct talk *talk, struct phone_call_info *out);
 void direct_end(struct talk *talk);
 
 // ---- media.c ----

@@ -146,6 +146,9 @@ static void opened(struct talk *talk, int path, const uint8_t *plain, size_t siz
 		control_received(&talk->control, &frame);
 		break;
 	case FRAME_VOICE:
+		// Who talks has answered: the word itself is late or has to be repeated.
+		if (talk->caller && talk->state == TALK_RINGING)
+			talk_answered(talk);
 		if (talk->state == TALK_TALKING)
 			inside_tell(phone, &(struct phone_event){
 						   .type = PHONE_VOICE,
@@ -193,18 +196,19 @@ void media_from_leg(struct talk *talk, unsigned number, const uint8_t *data, siz
 	sodium_memzero(plain, size);
 }
 
-// Which call's it is only its keys can tell: there are few.
+// Which call's it is only its keys can tell: there are few. That a number was seen in one of them
+// says nothing about the others.
 void media_from_base(struct phone *phone, unsigned base, const struct endpoint_transport *source,
 	const uint8_t *data, size_t size)
 {
 	uint8_t plain[ENDPOINT_BARE_MAX];
-	int result = -EBADMSG;
+	struct talk *again = NULL;
 
 	for (unsigned i = 0; i < PHONE_CALLS_MAX && size <= sizeof(plain); i++) {
 		struct talk *talk = phone->talks[i];
 		if (talk == NULL || !talk->has_session)
 			continue;
-		result = envelope_open(&talk->session, data, size, plain);
+		int result = envelope_open(&talk->session, data, size, plain);
 		if (result == 0) {
 			int path = direct_path_of(talk, base, source);
 			opened(talk, path, plain, size - ENVELOPE_OVERHEAD);
@@ -212,12 +216,12 @@ void media_from_base(struct phone *phone, unsigned base, const struct endpoint_t
 			return;
 		}
 		if (result == -EALREADY)
-			talk->info.replays++;
-		if (result != -EBADMSG)
-			break;
+			again = talk;
 	}
-	inside_count(phone, result == -EALREADY ? PHONE_COUNTER_ignored_replay
-						: PHONE_COUNTER_ignored_envelope);
+	if (again != NULL)
+		again->info.replays++;
+	inside_count(phone,
+		again != NULL ? PHONE_COUNTER_ignored_replay : PHONE_COUNTER_ignored_envelope);
 }
 
 // ---- what the paths tell ----
@@ -397,4 +401,5 @@ void media_info(const struct talk *talk, struct phone_call_info *out)
 		if (status.rtt_ms != 0)
 			out->path[path].round_trip_ms = status.rtt_ms;
 	}
+	direct_info(talk, out);
 }

@@ -157,6 +157,26 @@ static void hangs_up(void **state)
 	assert_int_equal(town_lost(alice, bob, 60) > 5, 0);
 }
 
+// The call before is not forgotten yet, and numbers its frames alike.
+static void calls_again_at_once(void **state)
+{
+	(void)state;
+	begin(22, &cone, &cone, 1);
+	talk();
+	town_run(&t, 2000);
+	phone_hangup(alice->phone, alice->call, town_time(&t));
+	alice->talks = bob->talks = false;
+	assert_non_null(town_wait(&t, bob, 0, PHONE_ENDED, 500));
+	bob->event_count = alice->event_count = 0;
+	talk();
+	uint64_t answered = t.now_ms;
+	town_run(&t, 2000);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_in_range(t.users[i].heard_first_at, answered, answered + 300);
+		assert_in_range(t.users[i].longest_gap, 0, 40);
+	}
+}
+
 static unsigned leases(void)
 {
 	unsigned count = 0;
@@ -545,6 +565,7 @@ int main(void)
 		TEST(goes_by_the_relay),
 		TEST(relay_only_tells_nothing),
 		TEST(hangs_up),
+		TEST(calls_again_at_once),
 		TEST(leaves_in_the_middle_of_a_call),
 		TEST(is_declined),
 		TEST(is_given_up),
