@@ -136,13 +136,23 @@ static json_t *voice(const struct call_record *r)
 	return object;
 }
 
+static json_t *counters(const struct call_record *r)
+{
+	json_t *object = json_object();
+	for (unsigned i = 0; i < PHONE_COUNTER_COUNT; i++)
+		if (r->counters[i] > 0)
+			json_object_set_new(object, phone_counter_name((enum phone_counter)i),
+				json_integer((json_int_t)r->counters[i]));
+	return object;
+}
+
 json_t *call_record_json(const struct call_record *record, bool addresses)
 {
 	char key[48];
 
 	sodium_bin2base64(key, sizeof(key), record->identity_key, ENDPOINT_KEY_SIZE,
 		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	return json_pack("{s:s,s:{s:s,s:s,s:b},s:I,s:I,s:o,s:s,s:o,s:i,s:I,s:I,s:o,s:o}",
+	return json_pack("{s:s,s:{s:s,s:s,s:b},s:I,s:I,s:o,s:s,s:o,s:i,s:I,s:I,s:o,s:o,s:o}",
 		"direction", record->incoming ? "incoming" : "outgoing", "peer", "name",
 		record->name, "identity", key, "known", record->known, "start_wall_ms",
 		(json_int_t)record->start_wall_ms, "start_monotonic_ms",
@@ -150,7 +160,8 @@ json_t *call_record_json(const struct call_record *record, bool addresses)
 		record->ended != NULL ? record->ended : "unknown", "changes", changes(record),
 		"switches", (int)record->info.switches, "rejected",
 		(json_int_t)record->info.rejected, "replays", (json_int_t)record->info.replays,
-		"paths", paths(record, addresses), "voice", voice(record));
+		"paths", paths(record, addresses), "voice", voice(record), "counters",
+		counters(record));
 }
 
 int call_record_append(const struct call_record *record, bool addresses, const char *path)

@@ -26,8 +26,9 @@ struct call_record {
 	unsigned change_count; // also of those that were not kept
 	struct phone_call_info info;
 	struct voice_statistics voice;
-	uint64_t sent, unsent; // frames; unsent: there was no path
-	const char *ended;     // one of call_words.h
+	uint64_t sent, unsent;                  // frames; unsent: there was no path
+	uint64_t counters[PHONE_COUNTER_COUNT]; // of the phone, since it was made
+	const char *ended;                      // one of call_words.h
 };
 
 void call_record_change(struct call_record *record, uint64_t now_ms, uint8_t before, uint8_t now,

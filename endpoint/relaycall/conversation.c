@@ -333,6 +333,8 @@ void conversation_end(struct conversation *conversation, const char *word, const
 	}
 	c->call = 0;
 	close_sound(c);
+	for (unsigned i = 0; i < PHONE_COUNTER_COUNT; i++)
+		c->record.counters[i] = phone_counter(c->phone, (enum phone_counter)i);
 	c->record.ended_ms = now_ms();
 	c->record.ended = word;
 	call_view_end(c->view, &c->record, text);
