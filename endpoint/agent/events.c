@@ -35,8 +35,6 @@ static bool tell_valid(struct agent *agent, struct ice_pair *pair)
 		.base = pair->base};
 	pair->tell_valid = false;
 	pair->known = true;
-	if (confirmed)
-		pair->tell_confirmed = false;
 	tell(agent, &event);
 	return true;
 }

@@ -431,6 +431,26 @@ static void test_probing_is_capped(void **state)
 		malicious(seed, hosts[seed % 4], 1 + (unsigned)seed % 3);
 }
 
+// However fast its checks come, ours go back no faster than each 20 ms.
+static void test_triggered_checks_are_held(void **state)
+{
+	(void)state;
+	struct forge f;
+	uint8_t message[256];
+	struct endpoint_transport from = forge_v4(203, 0, 113, 6, 6001);
+	forge_begin(&f, 3, NULL);
+	forge_base(&f, 0);
+	for (unsigned i = 1; i <= 200; i++) {
+		struct forge_check check = {.sequence = i, .controlling = true};
+		size_t size = forge_check(&f, &check, message, sizeof(message));
+		forge_deliver(&f, 0, &from, message, size);
+		forge_run(&f, 1);
+	}
+	assert_rate(&f, is_check, &from, 1, 20);
+	assert_in_range(forge_count(&f, STUN_REQUEST), 9, 11);
+	forge_end(&f);
+}
+
 // A list alone, with nothing heard: so many checks of each pair, and then silence.
 static void test_silent_addresses_are_left_alone(void **state)
 {
@@ -454,6 +474,67 @@ static void test_silent_addresses_are_left_alone(void **state)
 	assert_int_equal(agent_remote_set(f.agent, 2, list, 3, f.now), 0);
 	forge_run(&f, 120000);
 	assert_int_equal(f.sent_count, 6 * AGENT_CHECKS_PER_PAIR);
+	forge_end(&f);
+}
+
+// What is not in the newer list is not sent to any more; what is in both goes on as it was.
+static void test_older_list_is_forgotten(void **state)
+{
+	(void)state;
+	struct forge f;
+	struct agent_candidate list[3];
+	struct agent_usage usage;
+	for (unsigned i = 0; i < 3; i++)
+		list[i] = candidate(forge_v4(203, 0, 113, (uint8_t)(1 + i), 6000));
+	forge_begin(&f, 3, NULL);
+	forge_base(&f, 0);
+	agent_remote_set(f.agent, 5, list, 2, f.now);
+	forge_run(&f, 1000);
+	unsigned from = f.sent_count;
+	assert_int_equal(agent_remote_set(f.agent, 4, list, 2, f.now), -EALREADY);
+	assert_int_equal(agent_remote_set(f.agent, 6, &list[1], 2, f.now), 0);
+	agent_usage(f.agent, &usage);
+	assert_int_equal(usage.remote, 2);
+	assert_int_equal(usage.pairs, 2);
+	forge_run(&f, 120000);
+	unsigned kept = 0;
+	for (unsigned i = 0; i < f.sent_count; i++) {
+		uint8_t last = f.sent[i].to.address[3];
+		kept += last == 2;
+		assert_true(i < from || last != 1);
+	}
+	assert_int_equal(kept, AGENT_CHECKS_PER_PAIR);
+	forge_end(&f);
+}
+
+// A peer that answers is trusted anew each time: moves of a long call do not use up its share.
+static void test_answers_fill_the_budget(void **state)
+{
+	(void)state;
+	struct forge f;
+	uint8_t message[256];
+	forge_begin(&f, 3, NULL);
+	forge_base(&f, 0);
+	for (uint32_t i = 1; i <= 200; i++) {
+		struct endpoint_transport peer = forge_v4(203, 0, 113, 1, (uint16_t)(6000 + i));
+		struct agent_candidate c = candidate(peer);
+		struct forge_check check = {.sequence = i, .controlling = true};
+		size_t size = forge_check(&f, &check, message, sizeof(message));
+		agent_remote_set(f.agent, i, &c, 1, f.now);
+		// Heard, and granted, each time.
+		assert_true(forge_deliver(&f, 0, &peer, message, size));
+		assert_int_not_equal(agent_pair_of(f.agent, 0, &peer), 0);
+		forge_run(&f, 30);
+		const struct forge_sent *sent = &f.sent[f.sent_count - 1];
+		while (!forge_is(sent, STUN_REQUEST) || memcmp(&sent->to, &peer, sizeof(peer)) != 0)
+			sent--;
+		size = forge_answer(&f, sent, 0, &mapped, message, sizeof(message));
+		forge_deliver(&f, 0, &peer, message, size);
+		// The path dies, and with it the pair.
+		forge_run(&f, 40000);
+		assert_int_equal(agent_pair_of(f.agent, 0, &peer), 0);
+	}
+	assert_int_equal(agent_counter(f.agent, AGENT_COUNTER_held_host), 0);
 	forge_end(&f);
 }
 
@@ -499,7 +580,10 @@ int main(void)
 		cmocka_unit_test(test_unknown_attribute_is_refused),
 		cmocka_unit_test(test_answers_are_never_larger),
 		cmocka_unit_test(test_probing_is_capped),
+		cmocka_unit_test(test_triggered_checks_are_held),
 		cmocka_unit_test(test_silent_addresses_are_left_alone),
+		cmocka_unit_test(test_older_list_is_forgotten),
+		cmocka_unit_test(test_answers_fill_the_budget),
 		cmocka_unit_test(test_addresses_nobody_is_at),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

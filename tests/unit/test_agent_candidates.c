@@ -81,6 +81,12 @@ static void test_order_of_kinds(void **state)
 	assert_int_equal(list[1].transport.address[3], 2);
 	assert_int_equal(list[2].type, AGENT_SERVER_REFLEXIVE);
 	assert_int_equal(list[3].transport.address[3], 3);
+	// Whatever its owner thinks of it, 169.254.0.0/16 is no network.
+	struct endpoint_transport link = forge_v4(169, 254, 7, 7, 5000);
+	assert_int_equal(
+		agent_candidate_add(f.agent, 0, AGENT_HOST, AGENT_NORMAL, &link, f.now), 0);
+	assert_int_equal(local(&f, list, NULL), 5);
+	assert_true(list[3].type == AGENT_HOST && list[4].type == AGENT_HOST);
 	forge_end(&f);
 }
 

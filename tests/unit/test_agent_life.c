@@ -250,6 +250,9 @@ static void test_moving_to_another_socket(void **state)
 	world_run(&w, 31000);
 	assert_non_null(lost(&w.sides[0], 0));
 	assert_true(world_both_confirmed(&w));
+	// Nothing is left of where the peer was.
+	assert_int_equal(world_usage(&w, 0).remote, 2);
+	assert_int_equal(world_usage(&w, 0).pairs, 2);
 	world_end(&w);
 }
 
@@ -286,6 +289,14 @@ static void test_network_changed_checks_at_once(void **state)
 	assert_true(agent_counter(w.sides[0].agent, AGENT_COUNTER_server_requests) > asked);
 	agent_local(w.sides[0].agent, list, &later);
 	assert_true(later > generation);
+	// Not answered, it is not left for the next regular check.
+	w.cut_direct = true;
+	agent_network_changed(w.sides[0].agent, world_ms(&w));
+	world_run(&w, 150);
+	w.cut_direct = false;
+	uint64_t mended = world_ms(&w);
+	world_run(&w, 160);
+	assert_true(best(&w, 0).answered_at > mended);
 	world_end(&w);
 }
 

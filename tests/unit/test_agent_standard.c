@@ -62,9 +62,12 @@ static void test_one_pair_is_nominated_and_both_agree(void **state)
 		if (lost != NULL)
 			assert_int_equal(lost->event.lost, AGENT_LOST_SELECTED);
 	}
-	// Consent goes on for the one.
+	// Consent goes on for the one, and nothing else is sent to the peer.
+	uint64_t checks = agent_counter(w.sides[0].agent, AGENT_COUNTER_checks);
 	world_run(&w, 120000);
 	assert_agreed(&w);
+	checks = agent_counter(w.sides[0].agent, AGENT_COUNTER_checks) - checks;
+	assert_in_range(checks, 20, 30);
 	world_end(&w);
 }
 
@@ -125,6 +128,32 @@ static void test_nominated_pair_dies_and_another_is_found(void **state)
 	assert_true(world_until(&w, world_ms(&w) + 15000, both_nominated));
 	world_run(&w, 1000);
 	assert_agreed(&w);
+	world_end(&w);
+}
+
+static bool drop_v6(struct world *w, unsigned side, const struct net_endpoint *from,
+	const struct net_endpoint *to, const uint8_t *data, size_t size)
+{
+	(void)w, (void)side, (void)from, (void)data, (void)size;
+	return to->address.family == 4;
+}
+
+static void test_after_the_nominated_pair_the_others_are_tried_again(void **state)
+{
+	(void)state;
+	struct world w;
+	begin(&w, 2);
+	world_start(&w);
+	world_base(&w.sides[0], 1);
+	world_base(&w.sides[1], 1);
+	assert_true(world_until(&w, 5000, both_nominated));
+	assert_int_equal(nominated(&w, 0).remote.family, 6);
+	w.look = drop_v6;
+	world_run(&w, 32000);
+	assert_true(world_until(&w, world_ms(&w) + 5000, both_nominated));
+	world_run(&w, 1000);
+	assert_agreed(&w);
+	assert_int_equal(nominated(&w, 0).remote.family, 4);
 	world_end(&w);
 }
 
@@ -269,6 +298,43 @@ static void test_487_switches_once(void **state)
 	forge_end(&f);
 }
 
+// RFC 8445 7.3.1.1: who is controlling stays so with the greater number, or an equal one.
+static void test_greater_tie_breaker_controls(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct forge f;
+		bool controlling = i & 1;
+		unsigned theirs = i / 2; // less, the same, more
+		struct agent_config config = {.controlling = controlling};
+		struct agent_usage usage;
+		struct stun_message m;
+		struct stun_attribute a;
+		uint8_t message[256];
+		uint64_t own = 0;
+		struct endpoint_transport peer = lone(&f, &config);
+		stun_parse(f.sent[0].data, f.sent[0].size, &m);
+		assert_true(stun_find(
+			&m, controlling ? STUN_ICE_CONTROLLING : STUN_ICE_CONTROLLED, &a));
+		for (unsigned j = 0; j < 8; j++)
+			own = own << 8 | a.value[j];
+		struct forge_check check = {
+			.controlling = controlling, .tie_breaker = own - 1 + theirs};
+		size_t size = forge_check(&f, &check, message, sizeof(message));
+		unsigned before = f.sent_count;
+		forge_deliver(&f, 0, &peer, message, size);
+		agent_usage(f.agent, &usage);
+		bool ours_greater = theirs <= 1;
+		// The one with the greater number controls in the end: by its own switch, or by the
+		// 487 that it sends.
+		assert_int_equal(usage.controlling, ours_greater);
+		bool refused = controlling == ours_greater;
+		assert_int_equal(forge_is(&f.sent[before], STUN_ERROR), refused);
+		assert_int_equal(forge_is(&f.sent[before], STUN_SUCCESS), !refused);
+		forge_end(&f);
+	}
+}
+
 // An RFC 5245 agent in control says USE-CANDIDATE on all its checks.
 static void test_peer_that_nominates_everything(void **state)
 {
@@ -356,10 +422,12 @@ int main(void)
 		cmocka_unit_test(test_role_conflicts_are_solved),
 		cmocka_unit_test(test_nomination_survives_loss),
 		cmocka_unit_test(test_nominated_pair_dies_and_another_is_found),
+		cmocka_unit_test(test_after_the_nominated_pair_the_others_are_tried_again),
 		cmocka_unit_test(test_checks_before_credentials),
 		cmocka_unit_test(test_longest_credentials),
 		cmocka_unit_test(test_peer_that_only_answers),
 		cmocka_unit_test(test_487_switches_once),
+		cmocka_unit_test(test_greater_tie_breaker_controls),
 		cmocka_unit_test(test_peer_that_nominates_everything),
 		cmocka_unit_test(test_what_a_check_says),
 		cmocka_unit_test(test_pace),
