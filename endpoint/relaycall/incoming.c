@@ -21,23 +21,53 @@ static void key_text(const struct endpoint_peer *peer, char text[48])
 		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
-const char *incoming_name(const struct endpoint_peer *peer, char text[16])
+// The book is read each time: it may have changed since.
+static bool find_name(const struct session *session, const struct endpoint_peer *peer,
+	char text[INCOMING_NAME_SIZE])
+{
+	struct contacts book;
+
+	if (relaycall_contacts_load(session->options, &book) != RELAYCALL_OK)
+		return false;
+	const struct contacts_entry *entry = contacts_find_delivery(&book, peer->delivery_key);
+	if (entry != NULL)
+		snprintf(text, INCOMING_NAME_SIZE, "%s", entry->name);
+	contacts_free(&book);
+	return entry != NULL;
+}
+
+const char *incoming_name(const struct session *session, const struct endpoint_peer *peer,
+	char text[INCOMING_NAME_SIZE])
 {
 	char whole[48];
-	key_text(peer, whole);
-	snprintf(text, 16, "%.10s", whole);
+
+	if (!find_name(session, peer, text)) {
+		key_text(peer, whole);
+		snprintf(text, INCOMING_NAME_SIZE, "unknown %.10s", whole);
+	}
 	return text;
+}
+
+static json_t *event_json(
+	const struct session *session, const char *event, const struct endpoint_peer *from)
+{
+	char name[INCOMING_NAME_SIZE], key[48];
+
+	key_text(from, key);
+	json_t *object = json_pack("{s:s,s:s}", "event", event, "from", key);
+	if (find_name(session, from, name))
+		json_object_set_new(object, "name", json_string(name));
+	return object;
 }
 
 void incoming_tell_text(
 	const struct session *session, const struct endpoint_peer *from, char *text, size_t size)
 {
-	char name[48];
+	char name[INCOMING_NAME_SIZE];
 
 	text[size] = 0;
 	if (session->options->json) {
-		key_text(from, name);
-		json_t *line = json_pack("{s:s,s:s}", "event", "text", "from", name);
+		json_t *line = event_json(session, "text", from);
 		json_t *string = json_stringn(text, size);
 		if (string != NULL) {
 			json_object_set_new(line, "text", string);
@@ -54,7 +84,7 @@ void incoming_tell_text(
 		return;
 	}
 	offer_printable(text, true);
-	printf("%s: %s\n", incoming_name(from, name), text);
+	printf("%s: %s\n", incoming_name(session, from, name), text);
 	fflush(stdout);
 }
 
@@ -119,17 +149,19 @@ static bool put_in_place(struct incoming *in)
 static void tell_file(struct incoming *in)
 {
 	uint8_t hash[TRANSFER_HASH_SIZE];
-	char hex[2 * TRANSFER_HASH_SIZE + 1], name[48];
+	char hex[2 * TRANSFER_HASH_SIZE + 1], name[INCOMING_NAME_SIZE];
 
 	blake3_finish(&in->transfer.hash, hash, sizeof(hash));
 	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	if (in->session->options->json) {
-		key_text(&in->from, name);
-		session_print_json(json_pack("{s:s,s:s,s:s,s:I,s:s}", "event", "file", "from", name,
-			"path", in->path, "bytes", (json_int_t)in->offer.size, "blake3", hex));
+		json_t *line = event_json(in->session, "file", &in->from);
+		json_object_set_new(line, "path", json_string(in->path));
+		json_object_set_new(line, "bytes", json_integer((json_int_t)in->offer.size));
+		json_object_set_new(line, "blake3", json_string(hex));
+		session_print_json(line);
 		return;
 	}
-	printf("%s: file %s, %llu bytes, BLAKE3 %s\n", incoming_name(&in->from, name), in->path,
+	printf("%s: file %s, %llu bytes, BLAKE3 %s\n", incoming_name(in->session, &in->from, name), in->path,
 		(unsigned long long)in->offer.size, hex);
 	fflush(stdout);
 }
@@ -207,13 +239,13 @@ uint64_t incoming_tick(struct incoming *in)
 
 void incoming_end(struct incoming *in)
 {
-	char name[16];
+	char name[INCOMING_NAME_SIZE];
 
 	if (in->call == 0)
 		return;
 	if (!in->told)
 		relaycall_fail(0, "%s has broken off after %llu of %llu bytes",
-			incoming_name(&in->from, name), (unsigned long long)in->transfer.written,
+			incoming_name(in->session, &in->from, name), (unsigned long long)in->transfer.written,
 			(unsigned long long)in->offer.size);
 	if (in->fd >= 0) {
 		close(in->fd);

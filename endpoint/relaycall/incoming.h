@@ -3,6 +3,7 @@
 // until it is whole. Ends with what is told on stdout.
 #pragma once
 
+#include "endpoint/relaycall/contacts.h"
 #include "endpoint/relaycall/offer.h"
 #include "endpoint/relaycall/session.h"
 #include "endpoint/relaycall/transfer.h"
@@ -33,5 +34,8 @@ void incoming_end(struct incoming *in);
 // A text that came, by call or by address.
 void incoming_tell_text(
 	const struct session *session, const struct endpoint_peer *from, char *text, size_t size);
-// The first characters of a peer's key, enough to tell people apart on a screen.
-const char *incoming_name(const struct endpoint_peer *peer, char text[16]);
+// Who a peer is to a person: the name that is noted with its delivery key, which is proven, else
+// "unknown" and the first characters of that key.
+enum { INCOMING_NAME_SIZE = CONTACTS_NAME_MAX + 1 };
+const char *incoming_name(const struct session *session, const struct endpoint_peer *peer,
+	char text[INCOMING_NAME_SIZE]);

@@ -89,7 +89,7 @@ static void on_answer(void *context, uint64_t call, bool yes)
 static bool ask(struct listening *l, uint64_t call, const struct endpoint_peer *from,
 	const struct offer *offer)
 {
-	char text[QUESTION_SIZE], name[16];
+	char text[QUESTION_SIZE], name[INCOMING_NAME_SIZE];
 	unsigned i = 0;
 
 	while (i < QUESTIONS_MAX && l->asked[i].call != 0)
@@ -98,10 +98,10 @@ static bool ask(struct listening *l, uint64_t call, const struct endpoint_peer *
 		return false;
 	if (offer->kind == OFFER_TEXT)
 		snprintf(text, sizeof(text), "%s has a text of %llu bytes.",
-			incoming_name(from, name), (unsigned long long)offer->size);
+			incoming_name(&l->session, from, name), (unsigned long long)offer->size);
 	else
 		snprintf(text, sizeof(text), "%s has a file \"%s\" of %llu bytes.",
-			incoming_name(from, name), offer->name, (unsigned long long)offer->size);
+			incoming_name(&l->session, from, name), offer->name, (unsigned long long)offer->size);
 	l->asked[i].call = call;
 	l->asked[i].from = *from;
 	l->asked[i].offer = *offer;
@@ -265,11 +265,17 @@ int relaycall_listen(const struct relaycall_options *options)
 {
 	static struct listening l;
 	struct identity identity;
+	struct contacts contacts;
 	bool made;
 
 	int code = check(options);
 	if (code != RELAYCALL_OK)
 		return code;
+	// Who calls is looked up in it: better said now than when somebody does.
+	code = relaycall_contacts_load(options, &contacts);
+	if (code != RELAYCALL_OK)
+		return code;
+	contacts_free(&contacts);
 	code = relaycall_identity(options, &identity, &made);
 	if (code != RELAYCALL_OK)
 		return code;
