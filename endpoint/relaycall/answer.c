@@ -20,7 +20,12 @@ struct answering {
 	struct conversation conversation;
 	struct questions questions;
 	uint64_t ringing, talking; // calls; 0: none
-	unsigned answered;         // calls so far
+	struct {
+		uint8_t identity_key[ENDPOINT_KEY_SIZE];
+		struct endpoint_peer peer;
+		bool noted;
+	} caller;
+	unsigned answered; // calls so far
 	bool registered[PHONE_CORES_MAX];
 	char seen_as[PHONE_CORES_MAX][64];
 };
@@ -99,6 +104,9 @@ static void incoming(struct answering *a, const struct phone_event *event)
 		return;
 	}
 	a->ringing = event->call;
+	memcpy(a->caller.identity_key, key, ENDPOINT_KEY_SIZE);
+	a->caller.peer = *event->incoming.peer;
+	a->caller.noted = false;
 	conversation_record(&a->conversation, true, key, name, known);
 	a->conversation.record.ringing_ms = a->conversation.record.start_ms;
 	call_view_event(&a->view, "incoming", &a->conversation.record,
@@ -120,6 +128,15 @@ static void ended(struct answering *a, const struct phone_event *event)
 {
 	questions_forget(&a->questions, event->call);
 	over_with(a, call_words_end(event->ended.why));
+}
+
+// A first message may be an old one that somebody has kept; what comes in the session cannot.
+static void proven(struct answering *a)
+{
+	if (a->caller.noted)
+		return;
+	a->caller.noted = true;
+	calling_note_place(&a->calling, a->caller.identity_key, &a->caller.peer);
 }
 
 // ---- relays ----
@@ -199,8 +216,10 @@ static void on_event(struct calling *calling, const struct phone_event *event)
 			a->conversation.record.name);
 		break;
 	case PHONE_VOICE:
-		if (ours)
-			conversation_voice(&a->conversation, event);
+		if (!ours)
+			break;
+		proven(a);
+		conversation_voice(&a->conversation, event);
 		break;
 	case PHONE_PATH:
 		if (ours)

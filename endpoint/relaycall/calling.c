@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { WITHDRAW_MS = 3500 }; // longer than the phone takes to give up
@@ -171,6 +172,22 @@ static enum phone_trust trust(void *context, const uint8_t identity_key[ENDPOINT
 	}
 }
 
+void calling_note_place(struct calling *calling, const uint8_t identity_key[ENDPOINT_KEY_SIZE],
+	const struct endpoint_peer *peer)
+{
+	const struct contacts_entry *entry;
+	char error[CONTACTS_ERROR_SIZE];
+
+	if (contacts_check(&calling->contacts, identity_key, peer, &entry) != CONTACTS_MOVED)
+		return;
+	struct endpoint_contact contact = entry->contact;
+	contact.peer = *peer;
+	if (contacts_update(calling->contacts.path, &contact, error) == 0)
+		relaycall_fail(0, "%s has another delivery key now: noted", entry->name);
+	else
+		relaycall_fail(0, "%s", error);
+}
+
 static int begin(struct calling *c, struct phone_config *config)
 {
 	int result = uv_loop_init(&c->loop);
@@ -243,13 +260,11 @@ const char *calling_name(const struct calling *calling,
 {
 	const struct contacts_entry *entry =
 		contacts_find_identity(&calling->contacts, identity_key);
-	char key[48];
+	char fingerprint[CONTACTS_FINGERPRINT_SIZE];
 
 	if (entry != NULL)
 		return strcpy(text, entry->name);
-	sodium_bin2base64(key, sizeof(key), identity_key, ENDPOINT_KEY_SIZE,
-		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	memcpy(text, key, 10);
-	text[10] = 0;
+	snprintf(text, CALLING_NAME_SIZE, "unknown %.9s",
+		contacts_fingerprint(identity_key, fingerprint));
 	return text;
 }

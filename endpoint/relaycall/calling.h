@@ -43,7 +43,11 @@ void calling_finish(struct calling *calling, int code);
 // A contact's relays with their names looked up. An exit code other than RELAYCALL_OK: said why.
 int calling_resolve(const struct endpoint_contact *contact, struct phone_contact *out);
 
-// The name in the book, else the first characters of the identity key.
+// Whoever has proven this identity is reached there: noted, where it is a contact and this is news.
+void calling_note_place(struct calling *calling, const uint8_t identity_key[ENDPOINT_KEY_SIZE],
+	const struct endpoint_peer *peer);
+
+// The name in the book, else "unknown" and the first digits of the identity's fingerprint.
 enum { CALLING_NAME_SIZE = CONTACTS_NAME_MAX + 1 };
 const char *calling_name(const struct calling *calling,
 	const uint8_t identity_key[ENDPOINT_KEY_SIZE], char text[CALLING_NAME_SIZE]);
