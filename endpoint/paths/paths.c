@@ -76,7 +76,7 @@ void paths_answered(struct paths *paths, uint64_t now_ms)
 	paths->answered = true;
 	paths->answered_at = now_ms;
 	paths->anything_ms = paths->clock;
-	paths_decide(paths, now_ms);
+	paths_decide(paths);
 }
 
 static void path_begin(struct paths *paths, unsigned path, uint32_t rtt_ms)
@@ -95,10 +95,11 @@ void paths_relay_usable(struct paths *paths, unsigned path, uint32_t rtt_ms, uin
 	if (path > PATHS_SECOND_RELAY || paths->path[path].usable)
 		return;
 	path_begin(paths, path, rtt_ms);
-	paths_decide(paths, now_ms);
+	paths->path[path].sure = true;
+	paths_decide(paths);
 }
 
-unsigned paths_direct_usable(struct paths *paths, uint32_t rtt_ms, uint64_t now_ms)
+unsigned paths_direct_usable(struct paths *paths, bool sure, uint32_t rtt_ms, uint64_t now_ms)
 {
 	clock_keep(paths, now_ms);
 	// The number that was not given last: the peer's ages of it are older.
@@ -111,9 +112,21 @@ unsigned paths_direct_usable(struct paths *paths, uint32_t rtt_ms, uint64_t now_
 	if (paths->path[path].usable)
 		paths_lost(paths, path);
 	path_begin(paths, path, rtt_ms);
+	paths->path[path].sure = sure;
 	paths->last_direct = (uint8_t)path;
-	paths_decide(paths, now_ms);
+	paths_decide(paths);
 	return path;
+}
+
+void paths_direct_sure(struct paths *paths, unsigned path, uint32_t rtt_ms, uint64_t now_ms)
+{
+	clock_keep(paths, now_ms);
+	if (path >= PATHS_MAX || !paths->path[path].usable || paths->path[path].sure)
+		return;
+	paths->path[path].sure = true;
+	if (rtt_ms != 0)
+		paths_life_rtt(paths, path, rtt_ms);
+	paths_decide(paths);
 }
 
 void paths_unusable(struct paths *paths, unsigned path, uint64_t now_ms)
@@ -122,7 +135,7 @@ void paths_unusable(struct paths *paths, unsigned path, uint64_t now_ms)
 	if (path >= PATHS_MAX || !paths->path[path].usable)
 		return;
 	paths_lost(paths, path);
-	paths_decide(paths, now_ms);
+	paths_decide(paths);
 }
 
 // Voice, or a probe that says there is none.
@@ -159,7 +172,7 @@ void paths_received(struct paths *paths, unsigned path, const struct frame *fram
 	for (unsigned i = 0; i < PATHS_MAX; i++)
 		if (paths->path[i].usable)
 			paths_life_report(paths, i, header->ages[i], path);
-	paths_decide(paths, now_ms);
+	paths_decide(paths);
 }
 
 void paths_sent(struct paths *paths, unsigned path, enum frame_kind kind, uint64_t now_ms)
@@ -184,7 +197,7 @@ void paths_sent(struct paths *paths, unsigned path, enum frame_kind kind, uint64
 void paths_tick(struct paths *paths, uint64_t now_ms)
 {
 	clock_keep(paths, now_ms);
-	paths_decide(paths, now_ms);
+	paths_decide(paths);
 }
 
 unsigned paths_choose(struct paths *paths, uint64_t now_ms)

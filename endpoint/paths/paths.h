@@ -97,7 +97,7 @@ struct paths_config {
 
 // One of our paths, as far as sending on it is concerned. To be read by paths_status.
 struct paths_path {
-	bool usable;
+	bool usable, sure;
 	bool confirmed;        // something sent since usable_ms has arrived
 	bool good;             // what was sent since mended_ms arrives
 	bool late;             // what was sent since confirmed_ms should have arrived and has not
@@ -148,7 +148,7 @@ struct paths {
 	uint32_t double_left;
 	uint64_t main_ms;       // since when it is main
 	bool answered, engaged; // engaged: voice has had a path
-	bool unproven;          // the first one was direct, and nothing had arrived on it
+	bool unsure;            // the first one was direct and not sure
 	uint64_t answered_at;   // by the caller's time: the relay comes whatever our clock says
 	// Our clock goes as the caller's time does, but neither back nor over a pause of the whole
 	// program: who did not run heard nothing, and that is nobody's silence.
@@ -186,8 +186,12 @@ void paths_answered(struct paths *paths, uint64_t now_ms);
 void paths_relay_usable(struct paths *paths, unsigned path, uint32_t rtt_ms, uint64_t now_ms);
 
 // A direct pair was found valid: returns the number it has from now on, 2 or 3. What had this
-// number before is forgotten; it is never the one that carries voice.
-unsigned paths_direct_usable(struct paths *paths, uint32_t rtt_ms, uint64_t now_ms);
+// number before is forgotten; it is never the one that carries voice. sure: a check of ours was
+// answered on it, so that it will not go as suddenly as it came. A pair that is not is the first
+// path where there is no other, but does not stop the relay's clock, and nobody switches to it.
+unsigned paths_direct_usable(struct paths *paths, bool sure, uint32_t rtt_ms, uint64_t now_ms);
+// Now it is.
+void paths_direct_sure(struct paths *paths, unsigned path, uint32_t rtt_ms, uint64_t now_ms);
 
 // A path cannot be sent on any more: consent lost, interface gone, leg closed.
 void paths_unusable(struct paths *paths, unsigned path, uint64_t now_ms);

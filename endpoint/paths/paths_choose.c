@@ -118,7 +118,8 @@ static unsigned best_usable(const struct paths *paths, bool direct, bool relay)
 			continue;
 		}
 		const struct paths_path *b = &paths->path[best];
-		if (p->late != b->late ? b->late
+		if (p->sure != b->sure       ? p->sure
+			: p->late != b->late ? b->late
 			: p->confirmed != b->confirmed &&
 					paths_is_direct(i) == paths_is_direct(best)
 				? p->confirmed
@@ -130,7 +131,7 @@ static unsigned best_usable(const struct paths *paths, bool direct, bool relay)
 
 bool paths_is_wanted(const struct paths *paths, unsigned path)
 {
-	return paths->mode != PATHS_IDLE && path != paths->main && paths->path[path].usable &&
+	return paths->mode != PATHS_IDLE && path != paths->main && paths->path[path].sure &&
 	       is_better(paths, path, paths->main);
 }
 
@@ -142,20 +143,20 @@ static void main_set(struct paths *paths, unsigned path)
 	paths->main_ms = paths->clock;
 }
 
-static bool is_early(const struct paths *paths, uint64_t now_ms)
+// By the caller's time: no pause of ours moves the relay's clock.
+static bool is_early(const struct paths *paths)
 {
-	return now_ms < paths->answered_at + paths->config.relay_after_ms;
+	return paths->seen < paths->answered_at + paths->config.relay_after_ms;
 }
 
-static void engage(struct paths *paths, uint64_t now_ms)
+static void engage(struct paths *paths)
 {
-	bool relay = paths->engaged || now_ms >= paths->answered_at + paths->config.relay_after_ms;
-	unsigned path = best_usable(paths, true, relay);
+	unsigned path = best_usable(paths, true, paths->engaged || !is_early(paths));
 	if (path == PATHS_NONE)
 		return;
 	bool first = !paths->engaged;
 	paths->engaged = true;
-	paths->unproven = first && !paths->path[path].confirmed;
+	paths->unsure = first && !paths->path[path].sure;
 	main_set(paths, path);
 	paths->mode = PATHS_SINGLE;
 	// There was nothing to send voice on: its absence is told by probes only from now on.
@@ -167,11 +168,11 @@ static void engage(struct paths *paths, uint64_t now_ms)
 			PATHS_NONE, path, false);
 }
 
-// A direct path that nothing has proven is tried as long as there is no other: what is lost on it
-// would not have been sent. It does not stop the relay's clock.
-static void engage_relay(struct paths *paths, uint64_t now_ms)
+// A direct path that is not sure is tried as long as there is no other: what is lost on it would
+// not have been sent. It does not stop the relay's clock.
+static void engage_relay(struct paths *paths)
 {
-	if (paths->mode != PATHS_SINGLE || !paths_awaits_relay(paths) || is_early(paths, now_ms))
+	if (paths->mode != PATHS_SINGLE || !paths_awaits_relay(paths) || is_early(paths))
 		return;
 	unsigned path = best_usable(paths, false, true), from = paths->main;
 	if (path == PATHS_NONE)
@@ -182,9 +183,8 @@ static void engage_relay(struct paths *paths, uint64_t now_ms)
 
 bool paths_awaits_relay(const struct paths *paths)
 {
-	return paths->answered &&
-	       (!paths->engaged || (paths->unproven && paths_is_direct(paths->main) &&
-					   !paths->path[paths->main].confirmed));
+	return paths->answered && (!paths->engaged || (paths->unsure && paths->main != PATHS_NONE &&
+							      !paths->path[paths->main].sure));
 }
 
 static void both_begin(struct paths *paths)
@@ -323,7 +323,7 @@ static void silence_tell(struct paths *paths)
 
 void paths_lost(struct paths *paths, unsigned path)
 {
-	paths->path[path].usable = false;
+	paths->path[path].usable = paths->path[path].sure = false;
 	if (paths->mode == PATHS_IDLE)
 		return;
 	if (paths->mode == PATHS_SWITCHING && path == paths->old) {
@@ -333,6 +333,13 @@ void paths_lost(struct paths *paths, unsigned path)
 	if (path != paths->main)
 		return;
 
+	if (paths_awaits_relay(paths) && is_early(paths)) {
+		// It was none yet: another direct one, or the relay when its time comes.
+		paths->engaged = false;
+		paths->mode = PATHS_IDLE;
+		paths->main = PATHS_NONE;
+		return;
+	}
 	path_died(paths, path);
 	if (paths->mode == PATHS_SWITCHING) {
 		// The old one carries as it did all the time.
@@ -351,18 +358,18 @@ void paths_lost(struct paths *paths, unsigned path)
 		both_begin(paths);
 }
 
-void paths_decide(struct paths *paths, uint64_t now_ms)
+void paths_decide(struct paths *paths)
 {
 	if (paths->answered && paths->mode == PATHS_IDLE)
-		engage(paths, now_ms);
-	engage_relay(paths, now_ms);
+		engage(paths);
+	engage_relay(paths);
 	if (paths->mode == PATHS_SWITCHING)
 		switch_end(paths);
 
 	if (paths->mode == PATHS_BOTH)
 		both_look(paths);
 	else if (paths->mode != PATHS_IDLE && paths_usable_count(paths) > 1 &&
-		 !(paths_awaits_relay(paths) && is_early(paths, now_ms)) && is_silent(paths))
+		 !(paths_awaits_relay(paths) && is_early(paths)) && is_silent(paths))
 		both_begin(paths);
 	else if (paths->mode == PATHS_SINGLE)
 		switch_look(paths);

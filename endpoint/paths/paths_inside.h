@@ -50,8 +50,8 @@ bool paths_is_wanted(const struct paths *paths, unsigned path);
 // Whether the relay is to be engaged when its time comes.
 bool paths_awaits_relay(const struct paths *paths);
 void paths_lost(struct paths *paths, unsigned path);
-// Looks at everything and does what is to be done. now_ms: the caller's time.
-void paths_decide(struct paths *paths, uint64_t now_ms);
+// Looks at everything and does what is to be done.
+void paths_decide(struct paths *paths);
 void paths_tell(
 	struct paths *paths, enum paths_event_type type, unsigned from, unsigned to, bool forced);
 

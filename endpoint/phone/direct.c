@@ -31,8 +31,8 @@ static void take(struct talk *talk, uint32_t pair)
 
 	if (agent_pair_info(talk->agent, pair, &info) != 0)
 		return;
-	unsigned path =
-		paths_direct_usable(&talk->paths, info.rtt_ms, talk->phone->now.monotonic_ms);
+	unsigned path = paths_direct_usable(
+		&talk->paths, info.confirmed, info.rtt_ms, talk->phone->now.monotonic_ms);
 	talk->direct[path - PHONE_DIRECT] = pair;
 	struct phone_path_info *shown = &talk->info.path[path];
 	*shown = (struct phone_path_info){
@@ -86,6 +86,23 @@ static void consider(struct talk *talk, uint32_t pair)
 		}
 }
 
+static void confirmed(struct talk *talk, uint32_t pair)
+{
+	struct agent_pair_info info;
+	int slot = slot_of(talk, pair);
+
+	if (slot < 0) {
+		consider(talk, pair);
+		return;
+	}
+	if (agent_pair_info(talk->agent, pair, &info) != 0)
+		return;
+	talk->info.path[PHONE_DIRECT + slot].local = info.local;
+	paths_direct_sure(&talk->paths, (unsigned)(PHONE_DIRECT + slot), info.rtt_ms,
+		talk->phone->now.monotonic_ms);
+	media_changed(talk);
+}
+
 static void lost(struct talk *talk, uint32_t pair)
 {
 	uint32_t valid[AGENT_PAIRS_MAX];
@@ -135,9 +152,12 @@ static void on_event(void *context, const struct agent_event *event)
 			tell_candidates(talk);
 		break;
 	case AGENT_PAIR_VALID:
-	case AGENT_PAIR_CONFIRMED:
 		if (talk->has_session)
 			consider(talk, event->pair);
+		break;
+	case AGENT_PAIR_CONFIRMED:
+		if (talk->has_session)
+			confirmed(talk, event->pair);
 		break;
 	case AGENT_PAIR_LOST:
 		lost(talk, event->pair);

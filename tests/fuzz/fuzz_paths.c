@@ -108,7 +108,8 @@ static void act(struct end *end, uint8_t what, const uint8_t *data, size_t size)
 		paths_relay_usable(paths, path, (uint32_t)size, end->now);
 		break;
 	case 1:
-		require(paths_is_direct(paths_direct_usable(paths, (uint32_t)size, end->now)));
+		require(paths_is_direct(
+			paths_direct_usable(paths, path != 0, (uint32_t)size, end->now)));
 		break;
 	case 2:
 		paths_unusable(paths, path, end->now);
@@ -129,6 +130,8 @@ static void act(struct end *end, uint8_t what, const uint8_t *data, size_t size)
 		control_cancel(&end->control, what >> 4);
 		break;
 	case 7:
+		paths_direct_sure(paths, path, (uint32_t)size, end->now);
+		break;
 	case 8:
 		sent(end, paths_probes(paths, end->now), FRAME_PROBE);
 		break;

@@ -31,6 +31,7 @@ struct side {
 	unsigned index;
 	uint8_t number_of[LINKS]; // path number of a link, PATHS_NONE
 	struct wire out[LINKS];
+	bool unsure;                   // direct links come up unsure
 	bool mute, stopped, alternate; // alternate: the peer comes from an unknown address
 	uint64_t next_voice;
 	uint32_t said;
@@ -179,7 +180,8 @@ static inline void side_up(struct side *side, unsigned link)
 		return;
 	}
 	unsigned old = side->number_of[link];
-	uint8_t number = (uint8_t)paths_direct_usable(&side->paths, rtt == 0 ? 1 : rtt, now);
+	uint8_t number =
+		(uint8_t)paths_direct_usable(&side->paths, !side->unsure, rtt == 0 ? 1 : rtt, now);
 	for (unsigned other = 2; other < LINKS; other++)
 		if (side->number_of[other] == number)
 			side->number_of[other] = PATHS_NONE;

@@ -98,28 +98,74 @@ static void test_direct_before_800_ms_needs_no_relay(void **state)
 	pair_close(pair);
 }
 
-// A pair that an agent takes for valid, and that carries nothing, does not keep the relay waiting.
-static void test_unproven_direct_path_does_not_stop_the_relay(void **state)
+// Only the peer's check has come that way: it is tried, and does not keep the relay waiting.
+static struct pair *unsure_call(uint64_t *answered)
 {
-	(void)state;
 	struct pair *pair = pair_open(1, NULL);
 	link_delay(pair, 0, 50);
 	link_delay(pair, 2, 25);
-	link_cut(pair, 2, true, false);
 	link_up(pair, 0);
 	pair_pass(pair, 300);
 	pair_answer(pair);
-	uint64_t answered = pair->now;
+	*answered = pair->now;
 	pair_pass(pair, 100);
+	pair->side[0].unsure = true;
 	link_up(pair, 2);
-	pair_pass(pair, 3000);
+	return pair;
+}
+
+static void test_unsure_direct_path_does_not_stop_the_relay(void **state)
+{
+	(void)state;
+	uint64_t answered;
+	struct pair *pair = unsure_call(&answered);
 	struct side *a = &pair->side[0], *b = &pair->side[1];
+	link_cut(pair, 2, true, false);
+	pair_pass(pair, 3000);
 	assert_int_equal(event_first(a, PATHS_DIRECT_FIRST, 0)->at_ms, answered + 100);
 	assert_int_equal(event_first(a, PATHS_RELAY_ENGAGED, 0)->at_ms, answered + 800);
 	assert_int_equal(event_times(a, PATHS_BOTH_ON, 0), 0);
 	assert_int_equal(event_times(b, PATHS_RELAY_ENGAGED, 0), 0);
 	assert_int_equal(lost_since(b, answered + 800, 100), 0);
 	assert_int_equal(lost_since(a, answered + 107, 100), 0);
+	// Frames arrive there, yet nobody switches before it is sure.
+	link_cut(pair, 2, false, false);
+	pair_pass(pair, 5000);
+	assert_int_equal(paths_main(&a->paths), PATHS_RELAY);
+	paths_direct_sure(&a->paths, PATHS_DIRECT, 50, pair->now);
+	pair_pass(pair, 1000);
+	assert_int_equal(paths_main(&a->paths), PATHS_DIRECT);
+	assert_int_equal(lost_since(b, answered + 800, 100), 0);
+	pair_close(pair);
+}
+
+static void test_unsure_direct_path_that_becomes_sure(void **state)
+{
+	(void)state;
+	uint64_t answered;
+	struct pair *pair = unsure_call(&answered);
+	struct side *a = &pair->side[0], *b = &pair->side[1];
+	pair_pass(pair, 500);
+	paths_direct_sure(&a->paths, PATHS_DIRECT, 50, pair->now);
+	pair_pass(pair, 3000);
+	assert_int_equal(event_times(a, PATHS_RELAY_ENGAGED, 0), 0);
+	assert_int_equal(a->event_count, 1);
+	assert_int_equal(lost_since(b, answered + 101, 100), 0);
+	pair_close(pair);
+}
+
+// It goes before its time: nothing, or another direct path, until the relay is due.
+static void test_unsure_direct_path_that_goes(void **state)
+{
+	(void)state;
+	uint64_t answered;
+	struct pair *pair = unsure_call(&answered);
+	struct side *a = &pair->side[0];
+	pair_pass(pair, 300);
+	side_down(a, 2);
+	assert_int_equal(paths_choose(&a->paths, pair->now), 0);
+	pair_pass(pair, 2000);
+	assert_int_equal(event_first(a, PATHS_RELAY_ENGAGED, 0)->at_ms, answered + 800);
 	pair_close(pair);
 }
 
@@ -210,7 +256,7 @@ static void test_better_direct_pair(void **state)
 	assert_int_equal(paths_main(&a->paths), PATHS_OTHER_DIRECT);
 	pair_pass(pair, 1000);
 	// Both numbers taken: the one that carries stays.
-	assert_int_equal(paths_direct_usable(&a->paths, 0, pair->now), PATHS_DIRECT);
+	assert_int_equal(paths_direct_usable(&a->paths, true, 0, pair->now), PATHS_DIRECT);
 	assert_int_equal(paths_main(&a->paths), PATHS_OTHER_DIRECT);
 	pair_close(pair);
 }
@@ -312,7 +358,9 @@ int main(void)
 		cmocka_unit_test(test_relay_at_once),
 		cmocka_unit_test(test_late_relay_leg),
 		cmocka_unit_test(test_direct_before_800_ms_needs_no_relay),
-		cmocka_unit_test(test_unproven_direct_path_does_not_stop_the_relay),
+		cmocka_unit_test(test_unsure_direct_path_does_not_stop_the_relay),
+		cmocka_unit_test(test_unsure_direct_path_that_becomes_sure),
+		cmocka_unit_test(test_unsure_direct_path_that_goes),
 		cmocka_unit_test(test_planned_switch),
 		cmocka_unit_test(test_better_direct_pair),
 		cmocka_unit_test(test_dead_direct_pair_is_not_taken),
