@@ -217,7 +217,7 @@ static void both_look(struct paths *paths)
 		return;
 	}
 	const struct paths_path *main = &paths->path[paths->main];
-	uint32_t hold = paths->alarms > 5 ? HOLD_MAX_MS : HOLD_FIRST_MS << paths->alarms;
+	uint32_t hold = paths->alarms > 5 ? HOLD_MAX_MS : (uint32_t)HOLD_FIRST_MS << paths->alarms;
 	if (hold > HOLD_MAX_MS)
 		hold = HOLD_MAX_MS;
 	if (main->good) {
