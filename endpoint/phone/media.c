@@ -342,7 +342,6 @@ void media_session(struct talk *talk)
 void media_answered(struct talk *talk)
 {
 	paths_answered(&talk->paths, talk->phone->now.monotonic_ms);
-	media_changed(talk);
 }
 
 void media_usable(struct talk *talk, unsigned path, bool usable, unsigned rtt_ms)

@@ -71,13 +71,18 @@ static void show_addresses(struct call_view *view, const struct call_record *rec
 {
 	char local[64], remote[64];
 
-	for (unsigned i = 2; i < PHONE_PATHS; i++)
-		if (view->verbose && (now >> i & 1) != 0 && record->info.path[i].local.family != 0)
+	for (unsigned i = 2; i < PHONE_PATHS; i++) {
+		const struct phone_path_info *path = &record->info.path[i];
+		if (!view->verbose || (now >> i & 1) == 0 || path->remote.family == 0)
+			continue;
+		session_transport_text(&path->remote, remote, sizeof(remote));
+		if (path->local.port == 0) // not seen by the peer yet
+			call_view_line(view, "      to %s", remote);
+		else
 			call_view_line(view, "      from %s to %s, %u ms round trip",
-				call_words_local(&record->info.path[i], local, sizeof(local)),
-				session_transport_text(
-					&record->info.path[i].remote, remote, sizeof(remote)),
-				record->info.path[i].round_trip_ms);
+				call_words_local(path, local, sizeof(local)), remote,
+				path->round_trip_ms);
+	}
 }
 
 void call_view_change(struct call_view *view, const struct call_record *record)

@@ -113,19 +113,13 @@ bool conversation_open(struct conversation *conversation, unsigned number)
 	int result = open_source(c, error);
 	if (result != 0) {
 		c->source = NULL;
-		relaycall_fail(0, "%s%s", error,
-			c->options->in == NULL ? "\nWithout a microphone: --in FILE.wav, or --in "
-						 "speech, tone or silence"
-					       : "");
+		relaycall_fail(0, "%s", error);
 		return false;
 	}
 	result = open_sink(c, number, error);
 	if (result != 0) {
 		c->sink = NULL;
-		relaycall_fail(0, "%s%s", error,
-			c->options->out == NULL
-				? "\nWithout loudspeakers: --out FILE.wav, or --out none"
-				: "");
+		relaycall_fail(0, "%s", error);
 		close_sound(c);
 		return false;
 	}
