@@ -239,7 +239,9 @@ $(OUT)/tests/wire: $(OUT)/obj/tests/lab/wire_main.o $(OUT)/lab.a $(OUT)/lib.a
 # Cores of libendpoint on real sockets, for tests with what others wrote.
 $(peers): $(OUT)/tests/%: $(OUT)/obj/tests/interop/%.o $(OUT)/obj/tests/interop/io.o $(OUT)/endpoint.a $(OUT)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -luv -ljansson $(LIB_LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -luv -ljansson $(LIB_LIBS) $(PEER_LIBS)
+$(OUT)/obj/tests/interop/nice_peer.o: CFLAGS += $(subst -I/,-isystem /,$(call pkg,cflags,nice,nice))
+$(OUT)/tests/nice_peer: PEER_LIBS = $(call pkg,libs,nice,nice)
 
 # Run under valgrind, so only as they are shipped.
 build/secrets/%: build/obj/tests/secrets/%.o build/endpoint.a build/lib.a
