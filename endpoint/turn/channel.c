@@ -75,25 +75,37 @@ void turn_channel_use(struct turn_client *c, struct turn_channel *channel)
 		ask(c, channel);
 }
 
+// The peer's, or a new one; NULL: no place is free.
+static struct turn_channel *channel_of(struct turn_client *c, const struct endpoint_transport *peer)
+{
+	struct turn_channel *unused = NULL;
+	for (unsigned i = 0; i < TURN_CLIENT_CHANNELS_MAX; i++) {
+		struct turn_channel *channel = &c->channels[i];
+		if (turn_same(&channel->peer, peer))
+			return channel;
+		if (channel->peer.family == 0 && unused == NULL)
+			unused = channel;
+	}
+	if (unused != NULL) {
+		unused->number = take_number(c);
+		unused->peer = *peer;
+	}
+	return unused;
+}
+
 int turn_client_bind(struct turn_client *c, const struct endpoint_transport *peer, uint64_t now_ms)
 {
 	struct turn_permission *permission;
 
 	turn_client_enter(c, now_ms);
 	int result = turn_permission_want(c, peer, &permission);
-	struct turn_channel *channel = turn_channel_find(c, peer);
-	for (unsigned i = 0; result == 0 && channel == NULL && i < TURN_CLIENT_CHANNELS_MAX; i++) {
-		if (c->channels[i].peer.family != 0)
-			continue;
-		uint16_t number = take_number(c);
-		channel = &c->channels[i];
-		channel->peer = *peer;
-		channel->number = number;
+	if (result == 0) {
+		struct turn_channel *channel = channel_of(c, peer);
+		if (channel == NULL)
+			result = -ENOSPC;
+		else
+			turn_channel_use(c, channel);
 	}
-	if (result == 0 && channel == NULL)
-		result = -ENOSPC;
-	if (result == 0)
-		turn_channel_use(c, channel);
 	turn_client_leave_quietly(c);
 	return result;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """libendpoint's TURN client with a server that others wrote, coturn's: the checks of turn_client_checks.py, and nonces that
-go stale each second."""
+go stale each second, and agents that meet through it."""
 # light
 import os
 import shutil
@@ -13,6 +13,7 @@ if shutil.which("turnserver") is None:
     lab.skip("coturn is not installed")
 os.environ["RELAY"] = "coturn"
 lab.enter(coturn_lines="stale-nonce=1\nuser-quota=8")
+from agent_peers import Aioice, Ours, meet  # noqa: E402
 from lab import check, expect  # noqa: E402
 from turn_client_checks import allocated, echo  # noqa: E402
 
@@ -30,6 +31,19 @@ def _():
         raise AssertionError("no nonce was stale, so nothing was shown")
     expect("allocations", counters["allocations"], 1)
     program.ask("release", "released")
+
+
+@check("our agent and aioice's through allocations of ours, theirs and both")
+def _():
+    ours = {"turn": [(lab.RELAY4, lab.CLIENT4, 4)]}
+    theirs = {"relay": lab.RELAY4, "only_relay": True}
+    for controlling in True, False:
+        pair = meet(Ours("client", controlling, **ours), Aioice("peer", not controlling))
+        expect("pair", (pair["base"], pair["local"][0]), ("turn", lab.RELAY4))
+        pair = meet(Ours("client", controlling, bind=[lab.CLIENT4]), Aioice("peer", not controlling, **theirs))
+        expect("pair", (pair["base"], pair["remote"][0]), ("socket", lab.RELAY4))
+        pair = meet(Ours("client", controlling, **ours), Aioice("peer", not controlling, **theirs))
+        expect("pair", (pair["base"], pair["local"][0], pair["remote"][0]), ("turn", lab.RELAY4, lab.RELAY4))
 
 
 lab.run_checks()
