@@ -12,7 +12,7 @@ import lab
 if shutil.which("turnserver") is None:
     lab.skip("coturn is not installed")
 os.environ["RELAY"] = "coturn"
-lab.enter(coturn_lines="stale-nonce=1\nuser-quota=8")
+lab.enter(coturn_lines="stale-nonce=1")
 from agent_peers import Aioice, Ours, meet  # noqa: E402
 from lab import check, expect  # noqa: E402
 from turn_client_checks import allocated, echo  # noqa: E402
