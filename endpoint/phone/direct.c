@@ -186,7 +186,7 @@ static void add_hosts(struct talk *talk)
 		at.port = phone->bases[base].port;
 		// What finds no room is no failure: the best are there.
 		(void)agent_candidate_add(talk->agent, (unsigned)base, AGENT_HOST,
-			classes[phone->hosts[i].class], &at, phone->now.monotonic_ms);
+			classes[phone->hosts[i].network], &at, phone->now.monotonic_ms);
 	}
 }
 

@@ -36,6 +36,8 @@ done <<-FILES
 	644 /usr/include/blindrelay/endpoint/contact.h
 	644 /usr/include/blindrelay/endpoint/driver.h
 	644 /usr/include/blindrelay/endpoint/tokens.h
+	644 /usr/include/blindrelay/endpoint/phone/phone.h
+	644 /usr/include/blindrelay/endpoint/phone/phone_driver.h
 	644 /usr/share/man/man1/relaycall.1
 	644 /usr/share/bash-completion/completions/relaycall
 	644 /usr/lib/systemd/system/relay-dataplane.service
@@ -139,7 +141,8 @@ done
 [ "$(complete_words config "")" = "check " ] || wrong "completion of config: $(complete_words config "")"
 [ "$(complete_words config check "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of config check"
 
-[ "$(complete_of relaycall "")" = "id contacts listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
+[ "$(complete_of relaycall "")" = "id contacts call answer listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
+[[ $(complete_of relaycall call X --in t) == *tone* ]] || wrong "completion of relaycall call --in"
 [[ $(complete_of relaycall -j listen --) == *--dir*--ask* ]] || wrong "completion of relaycall listen --"
 [[ $(complete_of relaycall contacts "") == "list add accept show remove " ]] || wrong "completion of relaycall contacts: $(complete_of relaycall contacts "")"
 [ "$(complete_of relaycall send CONTACT "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of relaycall send"
@@ -164,10 +167,10 @@ for example in endpoint/example/*.c; do
 	LD_LIBRARY_PATH=$dir/usr/lib "$dir/example" >"$dir/log" 2>&1
 	[ $? = 2 ] || wrong "$example without arguments: $(cat "$dir/log")"
 done
-exported=$(nm -D --defined-only "$dir/usr/lib/libendpoint.so" | awk '{print $3}' | grep -v '^endpoint_')
+exported=$(nm -D --defined-only "$dir/usr/lib/libendpoint.so" | awk '{print $3}' | grep -vE '^(endpoint|phone)_')
 [ -z "$exported" ] || wrong "libendpoint.so shows what is nobody else's: $exported"
 if command -v g++ >/dev/null; then
-	for header in "$dir"/usr/include/blindrelay/endpoint/*.h; do
+	for header in "$dir"/usr/include/blindrelay/endpoint/{,phone/}*.h; do
 		g++ -fsyntax-only -Wall -Werror -I"$dir/usr/include/blindrelay" -include "$header" -x c++ /dev/null ||
 			wrong "$(basename "$header") is no C++"
 	done
