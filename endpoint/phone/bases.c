@@ -25,7 +25,7 @@ static bool same_hosts(const struct phone *phone, const struct phone_host *hosts
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		const struct phone_host *a = &phone->hosts[i], *b = &hosts[i];
-		if (a->transport.family != b->transport.family || a->network != b->network ||
+		if (a->transport.family != b->transport.family || a->kind != b->kind ||
 			a->interface != b->interface ||
 			memcmp(a->transport.address, b->transport.address,
 				sizeof(a->transport.address)) != 0)

@@ -197,7 +197,7 @@ size_t interfaces_hosts(const struct interfaces *interfaces,
 					class != wanted || count == PHONE_HOSTS_MAX)
 					continue;
 				out[count++] = (struct phone_host){.transport = a->transport,
-					.network = class,
+					.kind = class,
 					.interface = a->link};
 			}
 	return count;

@@ -53,7 +53,7 @@ struct phone_contact {
 enum phone_host_class { PHONE_HOST_NORMAL, PHONE_HOST_METERED, PHONE_HOST_VPN, PHONE_HOST_VIRTUAL };
 struct phone_host {
 	struct endpoint_transport transport; // the port is not looked at
-	enum phone_host_class network;       // what kind of one it is in
+	enum phone_host_class kind;
 	uint32_t interface; // of the kernel's numbering; the same number: the same link
 };
 

@@ -142,7 +142,6 @@ done
 [ "$(complete_words config check "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of config check"
 
 [ "$(complete_of relaycall "")" = "id contacts call answer listen send token " ] || wrong "completion of relaycall: $(complete_of relaycall "")"
-[[ $(complete_of relaycall call X --in t) == *tone* ]] || wrong "completion of relaycall call --in"
 [[ $(complete_of relaycall -j listen --) == *--dir*--ask* ]] || wrong "completion of relaycall listen --"
 [[ $(complete_of relaycall contacts "") == "list add accept show remove " ]] || wrong "completion of relaycall contacts: $(complete_of relaycall contacts "")"
 [ "$(complete_of relaycall send CONTACT "$dir/etc/bli")" = "$dir/etc/blindrelay " ] || wrong "completion of relaycall send"

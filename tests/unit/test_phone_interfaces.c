@@ -46,7 +46,7 @@ static const char *told(const struct endpoint_transport preferred[2])
 		inet_ntop(hosts[i].transport.family == 4 ? AF_INET : AF_INET6,
 			hosts[i].transport.address, address, sizeof(address));
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
-			i > 0 ? ", " : "", classes[hosts[i].network], address);
+			i > 0 ? ", " : "", classes[hosts[i].kind], address);
 	}
 	return text;
 }
@@ -178,9 +178,9 @@ static void more_than_there_is_room_for(void **state)
 	address_is(2, "192.0.2.1");
 	struct phone_host hosts[PHONE_HOSTS_MAX];
 	assert_int_equal(interfaces_hosts(&all, NULL, hosts), PHONE_HOSTS_MAX);
-	assert_int_equal(hosts[0].network, PHONE_HOST_NORMAL);
+	assert_int_equal(hosts[0].kind, PHONE_HOST_NORMAL);
 	assert_int_equal(hosts[0].interface, 2);
-	assert_int_equal(hosts[1].network, PHONE_HOST_VIRTUAL);
+	assert_int_equal(hosts[1].kind, PHONE_HOST_VIRTUAL);
 }
 
 // Each cut is copied to a place of its own size, so that a read behind it is noticed.
