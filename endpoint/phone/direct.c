@@ -8,6 +8,11 @@
 
 #include <string.h>
 
+enum {
+	RETRY_FIRST_MS = 2000, // after the search has found nothing; then twice as long each time
+	RETRY_LONGEST_MS = 60 * 1000,
+};
+
 static const enum agent_class classes[] = {
 	[PHONE_HOST_NORMAL] = AGENT_NORMAL,
 	[PHONE_HOST_METERED] = AGENT_METERED,
@@ -142,6 +147,17 @@ static void tell_candidates(struct talk *talk)
 	words_say(talk, WORD_CANDIDATES, list, (size_t)size);
 }
 
+// The network may be another one later: a call that needs the relay goes on searching, ever more
+// seldom.
+static void search_again(struct talk *talk)
+{
+	uint64_t wait = (uint64_t)RETRY_FIRST_MS << (talk->searches < 5 ? talk->searches : 5);
+
+	talk->searches++;
+	talk->search_at =
+		talk->phone->now.monotonic_ms + (wait < RETRY_LONGEST_MS ? wait : RETRY_LONGEST_MS);
+}
+
 static void on_event(void *context, const struct agent_event *event)
 {
 	struct talk *talk = context;
@@ -161,6 +177,9 @@ static void on_event(void *context, const struct agent_event *event)
 		break;
 	case AGENT_PAIR_LOST:
 		lost(talk, event->pair);
+		break;
+	case AGENT_EXHAUSTED:
+		search_again(talk);
 		break;
 	default:
 		break;
@@ -186,7 +205,7 @@ static void add_hosts(struct talk *talk)
 		at.port = phone->bases[base].port;
 		// What finds no room is no failure: the best are there.
 		(void)agent_candidate_add(talk->agent, (unsigned)base, AGENT_HOST,
-			classes[phone->hosts[i].network], &at, phone->now.monotonic_ms);
+			classes[phone->hosts[i].kind], &at, phone->now.monotonic_ms);
 	}
 }
 
@@ -389,8 +408,13 @@ static void open_second_base(struct talk *talk)
 void direct_tick(struct talk *talk)
 {
 	if (talk->agent == NULL) {
-		talk->second_base_at = ENDPOINT_NEVER;
+		talk->second_base_at = talk->search_at = ENDPOINT_NEVER;
 		return;
+	}
+	if (inside_due(talk->phone, talk->search_at)) {
+		talk->search_at = ENDPOINT_NEVER;
+		if (talk->direct[0] == 0 && talk->direct[1] == 0)
+			agent_network_changed(talk->agent, talk->phone->now.monotonic_ms);
 	}
 	agent_tick(talk->agent, talk->phone->now.monotonic_ms);
 	if (inside_due(talk->phone, talk->second_base_at))

@@ -169,6 +169,8 @@ struct talk {
 	uint32_t direct[2];                   // pairs behind paths 2 and 3; 0: none
 	int second_base;                      // opened for this call; -1: none
 	uint64_t second_base_at;
+	uint64_t search_at; // for a direct path, again
+	unsigned searches;
 	uint64_t heard_at; // last authentic frame
 };
 

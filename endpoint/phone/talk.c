@@ -34,7 +34,7 @@ struct talk *talk_make(struct phone *phone, bool caller, int *error)
 	talk->caller = caller;
 	talk->state = caller ? TALK_CALLING : TALK_HALF;
 	talk->setup->due = ENDPOINT_NEVER;
-	talk->rekey_at = talk->second_base_at = ENDPOINT_NEVER;
+	talk->rekey_at = talk->second_base_at = talk->search_at = ENDPOINT_NEVER;
 	talk->second_base = -1;
 	talk->info.called_ms = phone->now.monotonic_ms;
 	talk->give_up_at =
@@ -238,6 +238,7 @@ uint64_t talks_deadline(const struct phone *phone)
 		at = inside_earlier(at, talk->give_up_at);
 		at = inside_earlier(at, media_deadline(talk));
 		at = inside_earlier(at, talk->second_base_at);
+		at = inside_earlier(at, talk->search_at);
 		if (talk->agent != NULL)
 			at = inside_earlier(at, agent_deadline(talk->agent));
 		if (talk->setup != NULL)

@@ -467,6 +467,23 @@ static void a_relay_starts_again(void **state)
 	assert_true(bob->heard_last_at + 100 > t.now_ms);
 }
 
+// What was in the way is gone after minutes: the search was never given up.
+static void the_way_opens_late(void **state)
+{
+	(void)state;
+	begin(41, &cone, &cone, 1);
+	t.direct_cut = true;
+	talk();
+	town_run(&t, 3 * 60 * 1000);
+	assert_int_equal(info(alice).paths, 1);
+	uint64_t searched = t.direct_packets;
+	t.direct_cut = false;
+	town_run(&t, 70 * 1000);
+	assert_true(t.direct_packets > searched);
+	assert_true(info(alice).paths >> 2 != 0 && info(bob).paths >> 2 != 0);
+	assert_true(alice->longest_gap <= 40 && bob->longest_gap <= 40);
+}
+
 // Minutes on a direct path: keys are replaced, a second mapping is made, nothing is lost.
 static void a_long_call(void **state)
 {
@@ -578,6 +595,7 @@ int main(void)
 		TEST(the_nat_rebinds),
 		TEST(a_relay_dies),
 		TEST(a_relay_starts_again),
+		TEST(the_way_opens_late),
 		TEST(a_long_call),
 		TEST(a_long_call_by_relay_only),
 		TEST(all_is_lost),
