@@ -102,9 +102,15 @@ static uint64_t quiet_until(const struct turn_client *c)
 	return turn_earlier(c->heard_at, c->spoke_at) + c->keepalive_ms;
 }
 
-void turn_allocation_ask(struct turn_client *c)
+// Refresh tells most, whether the allocation is there as well; a server that was restarted answers
+// Bindings as before. But it costs the server more, so the regular question is mostly a Binding.
+static void ask(struct turn_client *c, bool thoroughly)
 {
-	if (c->state == TURN_ALLOCATED && c->question.method == 0)
+	if (c->state != TURN_ALLOCATED || c->main.method != 0)
+		return;
+	if (thoroughly)
+		turn_exchange_begin(c, &c->main, STUN_REFRESH);
+	else if (c->question.method == 0)
 		turn_exchange_begin(c, &c->question, STUN_BINDING);
 }
 
@@ -114,12 +120,10 @@ void turn_allocation_run(struct turn_client *c)
 		released(c);
 		return;
 	}
-	if (c->state == TURN_ALLOCATED && c->main.method == 0) {
-		if (c->now >= c->refresh_at)
-			turn_exchange_begin(c, &c->main, STUN_REFRESH);
-		else if (c->now >= quiet_until(c))
-			turn_allocation_ask(c);
-	}
+	if (c->now >= c->refresh_at)
+		ask(c, true);
+	else if (c->question.method == 0 && c->now >= quiet_until(c))
+		ask(c, ++c->questions % TURN_THOROUGH == 0);
 	unsigned code = c->main.doubted_code;
 	if (!turn_exchange_run(c, &c->main, fill, NULL)) {
 		if (c->state == TURN_RELEASING)
@@ -341,6 +345,6 @@ void turn_client_network_changed(struct turn_client *c, uint64_t now_ms)
 void turn_client_check(struct turn_client *c, uint64_t now_ms)
 {
 	turn_client_enter(c, now_ms);
-	turn_allocation_ask(c);
+	ask(c, true);
 	turn_client_leave(c);
 }

@@ -26,6 +26,7 @@ enum {
 	TURN_ALGORITHMS_MAX = 64,
 	TURN_REQUEST_MAX = 2048,
 	TURN_KEEPALIVE_MS = 15 * 1000,
+	TURN_THOROUGH = 4,   // each so many questions it is a Refresh
 	TURN_FIRST_MS = 500, // RFC 8489 6.2.1: RTO
 	TURN_TRIES = 7,      // Rc
 	TURN_LAST_WAIT = 16, // Rm, of RTO
@@ -116,7 +117,7 @@ struct turn_client {
 	struct endpoint_transport relayed, mapped;
 	uint32_t granted_s;
 	uint64_t refresh_at, release_until, heard_at, spoke_at;
-	unsigned round_trip_ms;
+	unsigned round_trip_ms, questions;
 
 	uint16_t next_number; // of a channel
 	struct turn_permission permissions[TURN_CLIENT_PERMISSIONS_MAX];
@@ -180,7 +181,6 @@ uint64_t turn_allocation_deadline(const struct turn_client *c);
 bool turn_allocation_answer(struct turn_client *c, const struct stun_message *m);
 // The server does not know the allocation: makes another one.
 void turn_allocation_lost(struct turn_client *c);
-void turn_allocation_ask(struct turn_client *c); // whether the server is there
 
 // ---- permission.c ----
 

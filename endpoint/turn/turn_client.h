@@ -143,8 +143,9 @@ void turn_client_release(struct turn_client *client, uint64_t now_ms);
 // allocation. Makes one anew, permissions and channels too; where the server still sees the same
 // 5-tuple, nothing changes and no event comes.
 void turn_client_network_changed(struct turn_client *client, uint64_t now_ms);
-// Asks the server at once whether it is there and still sees the same 5-tuple, instead of after
-// keepalive_ms. Harmless at any rate: one question is on its way at a time.
+// Asks the server at once whether it is there, knows the allocation, and still sees the same
+// 5-tuple, instead of after keepalive_ms. Harmless at any rate: one question is on its way at a
+// time.
 void turn_client_check(struct turn_client *client, uint64_t now_ms);
 // Others than before, e.g. another token. -EBUSY: there is an allocation, or one is on its way;
 // other errors as turn_client_create.

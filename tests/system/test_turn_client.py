@@ -66,4 +66,21 @@ def _():
     program.ask("release", "released")
 
 
+@check("a relay that was restarted is found out when asked, and everything is made anew")
+def _():
+    program, _ = allocated()
+    sock = lab.udp("peer", lab.PEER4)
+    peer = list(lab.endpoint(sock))
+    program.ask("bind", "bound", peer=peer)
+    lab.shell("lab_controlplane_stop TERM; lab_stop dataplane TERM; lab_dataplane_start; lab_controlplane_start")
+    lab.wait_for(lambda: lab.relayctl("status").returncode == 0, 20, "the relay")
+    since = program.since()
+    program.wish("check")
+    event = program.wait("allocated", "failed", since=since)
+    expect("anew", (event["event"], event["anew"]), ("allocated", True))
+    program.wait("bound", since=since)
+    echo(program, sock, peer, event["relayed"], [f"again {n}" for n in range(20)])
+    program.ask("release", "released")
+
+
 lab.run_checks()

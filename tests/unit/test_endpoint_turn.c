@@ -398,6 +398,28 @@ static void a_server_that_forgot_us_is_asked_again(void **state)
 	}
 }
 
+// It answers Bindings as before, so only a Refresh shows it: each minute, or when the owner doubts.
+static void a_restart_of_the_server_is_noticed(void **state)
+{
+	(void)state;
+	struct endpoint_transport peer = world_peer(1);
+	allocated();
+	turn_client_permit(w.client, &peer, w.now_ms);
+	for (unsigned asked = 0; asked < 2; asked++) {
+		world_run(&w, 100);
+		unsigned seen = w.event_count;
+		uint64_t start = w.now_ms;
+		memset(w.server.allocations, 0, sizeof(w.server.allocations));
+		w.server.nonce_age++;
+		if (asked)
+			turn_client_check(w.client, w.now_ms);
+		struct world_event *event = world_wait(&w, seen, TURN_CLIENT_ALLOCATED, 70000);
+		assert_non_null(event);
+		assert_in_range(event->at - start, asked ? 60 : 59000, asked ? 60 : 61000);
+		assert_int_equal(w.server.seen[STUN_BINDING], 3);
+	}
+}
+
 static void gives_back_what_it_has(void **state)
 {
 	(void)state;
@@ -488,6 +510,7 @@ int main(void)
 		TEST(the_same_network_changes_nothing),
 		TEST(a_rebinding_is_noticed),
 		TEST(a_server_that_forgot_us_is_asked_again),
+		TEST(a_restart_of_the_server_is_noticed),
 		TEST(gives_back_what_it_has),
 		TEST(stale_nonces_delay_and_break_nothing),
 		TEST(allocates_through_losses),
