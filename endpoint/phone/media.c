@@ -321,7 +321,10 @@ void media_session(struct talk *talk)
 	const struct phone *phone = talk->phone;
 	const struct paths_config config = {
 		.relay_after_ms = phone->config.relay_after_ms,
-		.relay_at_once = phone->config.relay_after_ms == 0,
+		// A caller tells where it is with its offer, or never: then nothing is waited for.
+		.relay_at_once = phone->config.relay_after_ms == 0 || phone->config.relay_only ||
+				 (!talk->caller && talk->setup != NULL &&
+					 talk->setup->remote.candidate_count == 0),
 	};
 
 	paths_start(&talk->paths, &config,

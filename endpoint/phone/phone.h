@@ -74,8 +74,8 @@ struct phone_config {
 	uint32_t relay_after_ms;    // after the answer; UINT32_MAX: 800. 0: at once
 	uint32_t ring_timeout_ms;   // 0: 60000
 	uint32_t second_mapping_ms; // after which a second socket is opened; 0: 90000
-	bool relay_only;            // no candidates, no checks: nobody learns our address
-	bool allow_loopback;        // as candidates; for tests on one machine
+	bool relay_only; // no candidates, no checks: nobody learns our address; relay_after_ms is 0
+	bool allow_loopback; // as candidates; for tests on one machine
 
 	// NULL: every caller is a stranger.
 	enum phone_trust (*trust)(void *context, const uint8_t identity_key[ENDPOINT_KEY_SIZE],

@@ -216,10 +216,7 @@ int calling_begin(struct calling *calling, bool listening)
 	const struct relaycall_options *o = calling->options;
 	struct phone_config config = {
 		.epoch_seconds = o->epoch_seconds,
-		// Who looks for no direct path has none to wait for.
-		.relay_after_ms = o->relay_only        ? 0
-				  : o->has_relay_after ? o->relay_after_ms
-						       : UINT32_MAX,
+		.relay_after_ms = o->has_relay_after ? o->relay_after_ms : UINT32_MAX,
 		.ring_timeout_ms = o->timeout_s * 1000,
 		.relay_only = o->relay_only,
 		.trust = trust,

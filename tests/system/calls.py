@@ -24,10 +24,10 @@ def path(name):
 
 
 def begin():
-    """Identities, and a router on the relay's host."""
+    """Identities, and a router on the host of the relay."""
     if lab.coturn():
         lab.skip("turnserver knows nothing of the native protocol")
-    lab.run_in("relay", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    route(True)
     key = lab.status()["registration"]["relay_key"]
     for who in PLACES:
         relay = [lab.RELAY4 + ":3999"] if who == "nowhere" else [lab.RELAY4, "--relay", lab.RELAY6]
@@ -37,7 +37,13 @@ def begin():
     lab.AFTER_CHECK.append(end)
 
 
+def route(open_):
+    """Whether packets get from host to host without the relay."""
+    lab.run_in("relay", "sysctl", "-qw", f"net.ipv4.ip_forward={int(open_)}", f"net.ipv6.conf.all.forwarding={int(open_)}")
+
+
 def end():
+    route(True)
     while RUNS:
         RUNS.pop().close()
 
