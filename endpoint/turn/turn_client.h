@@ -68,9 +68,8 @@ enum turn_client_event_type {
 	TURN_CLIENT_DATA,
 	// The server lets this peer's address through (whatever its port): peer, port 0.
 	TURN_CLIENT_PERMITTED,
-	// The server does not: peer, port 0, failed.code (403, 443, ...; 0: no answer). Tried again
-	// by the
-	// next turn_client_send or _permit 10 s later or more.
+	// The server does not: peer, port 0, failed.code (403, 443, ...; 0: no answer). The next
+	// turn_client_send or _permit after 10 s tries again.
 	TURN_CLIENT_DENIED,
 	// A channel is there: peer. What is sent to it takes 4 bytes more instead of 36 or more.
 	TURN_CLIENT_BOUND,
@@ -87,9 +86,9 @@ enum turn_client_failure {
 	// 437: the server remembers this socket for an allocation that is not ours. Another socket
 	// helps.
 	TURN_CLIENT_MISMATCH,
-	TURN_CLIENT_UNSUPPORTED, // 440, 442, 420, 403, an algorithm, a redirection: not what we can
-				 // or may have
-	TURN_CLIENT_PROTOCOL,    // 400, 5xx, or an answer that makes no sense
+	// 440, 442, 420, 403, 300, no algorithm in common: nothing we can or may have here.
+	TURN_CLIENT_UNSUPPORTED,
+	TURN_CLIENT_PROTOCOL, // 400, 5xx, or an answer that makes no sense
 };
 
 struct turn_client_event {
