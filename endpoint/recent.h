@@ -14,5 +14,7 @@ struct recent {
 	unsigned count, next;
 };
 
+// Whether the id is one of them.
+bool core_recent_has(const struct recent *recent, const uint8_t id[static RECENT_ID_SIZE]);
 // Whether the id (16 bytes, random) was seen before; remembers it.
 bool core_recent_seen(struct recent *recent, const uint8_t id[static RECENT_ID_SIZE]);

@@ -26,11 +26,12 @@ size_t fragment_make(uint8_t *out, const uint8_t id[static FRAGMENT_ID_SIZE], un
 	return FRAGMENT_HEADER + part;
 }
 
-// The slot of a message, or one for it: a free one, or else the oldest.
+// The slot of a message, or one for it: a free one, or else the oldest that it may take. NULL:
+// there is none.
 static struct fragment_slot *slot_of(
 	struct fragments *f, const uint8_t *id, unsigned which, unsigned count, uint64_t now_ms)
 {
-	struct fragment_slot *best = &f->slots[0];
+	struct fragment_slot *best = NULL;
 
 	for (unsigned i = 0; i < FRAGMENT_SLOTS; i++) {
 		struct fragment_slot *s = &f->slots[i];
@@ -41,9 +42,12 @@ static struct fragment_slot *slot_of(
 			s->until = now_ms + FRAGMENT_KEEP_MS;
 			return s;
 		}
-		if (s->until < best->until)
+		bool may = s->until == 0 || which == FRAGMENT_ANSWER || s->which == FRAGMENT_OFFER;
+		if (may && (best == NULL || s->until < best->until))
 			best = s;
 	}
+	if (best == NULL)
+		return NULL;
 	memcpy(best->id, id, FRAGMENT_ID_SIZE);
 	best->which = (uint8_t)which;
 	best->count = (uint8_t)count;
@@ -67,6 +71,8 @@ const struct fragment_slot *fragments_add(
 		return NULL;
 	*bad = false;
 	struct fragment_slot *s = slot_of(fragments, data + 3, which, count, now_ms);
+	if (s == NULL)
+		return NULL;
 	memcpy(s->bytes + (size_t)index * FRAGMENT_ROOM, data + FRAGMENT_HEADER, part);
 	s->have = (uint8_t)(s->have | 1u << index);
 	if (index + 1 == count)

@@ -8,7 +8,8 @@
 //     19      bytes; all parts but the last carry FRAGMENT_ROOM of them
 //
 // Nothing here is authenticated: the handshake is. A table of FRAGMENT_SLOTS messages is all that
-// strangers can fill; the oldest gives way. No I/O, no allocation.
+// strangers can fill; the oldest gives way, but an answer, which somebody waits for, never to an
+// offer. No I/O, no allocation.
 #pragma once
 
 #include "endpoint/endpoint.h"

@@ -25,6 +25,7 @@
 #include "endpoint/paths/paths.h"
 #include "endpoint/phone/fragment.h"
 #include "endpoint/phone/phone.h"
+#include "endpoint/recent.h"
 #include "endpoint/session/envelope.h"
 #include "endpoint/session/handshake.h"
 
@@ -126,7 +127,7 @@ struct setup {
 	struct payload remote;   // callee: of the offer
 	struct known_relay *via; // callee: where the offer came from
 	unsigned tries;
-	uint64_t due, answered_at;
+	uint64_t due, answered_at; // due: of what is repeated; a callee without offer: declines
 };
 
 // Another way, to be told.
@@ -140,9 +141,10 @@ struct talk {
 	uint64_t id;
 	enum talk_state state;
 	bool caller;
-	bool has_peer; // peer is known; its identity only with the offer
-	bool refused;  // callee: declined; what comes late is declined, too
-	bool rang;     // callee: the user was told
+	bool refused; // callee: declined; what comes late is declined, too
+	bool rang;    // callee: the user was told
+	bool has_offer_id;
+	uint8_t offer_id[RECENT_ID_SIZE]; // callee: how the offer begins, which is never the same
 	uint8_t call_id[PHONE_CALL_ID_SIZE];
 	uint8_t identity_key[ENDPOINT_KEY_SIZE]; // of the peer
 	struct endpoint_peer peer;
@@ -190,8 +192,9 @@ struct phone {
 	struct talk *talks[PHONE_CALLS_MAX];
 	uint64_t last_call;
 	struct fragments fragments;
-	uint64_t offers_at; // when the budget of offers was counted
-	unsigned offers;    // that may still be opened
+	struct recent recent; // offers that were answered
+	uint64_t offers_at;   // when the budget of offers was counted
+	unsigned offers;      // that may still be opened
 	uint64_t counters[PHONE_COUNTER_COUNT];
 };
 
@@ -218,7 +221,10 @@ static inline uint64_t inside_earlier(uint64_t a, uint64_t b)
 
 struct talk *talk_make(struct phone *phone, bool caller, int *error);
 struct talk *talk_find(struct phone *phone, uint64_t id);
-struct talk *talk_of_call_id(struct phone *phone, const uint8_t *call_id);
+// The first one with this id, or the next one behind another: the id is no secret, so a stranger's
+// may be the same.
+struct talk *talk_of_call_id(
+	struct phone *phone, const uint8_t *call_id, const struct talk *behind);
 struct talk *talk_of_leg(
 	struct phone *phone, const struct known_relay *relay, uint64_t call, unsigned *number);
 // Whether a call needs the relay.
@@ -248,6 +254,8 @@ struct handshake_random setup_random(struct phone *phone);
 void setup_send_offer(struct talk *talk);
 void setup_send_answer(struct talk *talk);
 void setup_offered(struct known_relay *relay, const struct fragment_slot *whole);
+// Callee: no offer could be opened in time.
+void setup_misfit(struct talk *talk);
 void setup_answered(struct talk *talk, const uint8_t *message, size_t size);
 
 // The caller's side, as soon as its relay has registered us.

@@ -153,40 +153,50 @@ void setup_send_answer(struct talk *talk)
 // ---- both ----
 
 // Part of an offer that was answered: the answer was lost.
-static bool repeated(struct phone *phone, const uint8_t *data, size_t size)
+static void repeated(struct phone *phone, const uint8_t *call_id)
 {
-	if (size < FRAGMENT_HEADER || data[1] != FRAGMENT_OFFER)
-		return false;
-	struct talk *talk = talk_of_call_id(phone, data + 3);
-	if (talk == NULL || talk->caller || talk->setup == NULL || !talk->setup->has_answer)
-		return false;
-	if (phone->now.monotonic_ms >= talk->setup->answered_at + SOONEST_MS) {
-		talk->setup->tries = 0;
-		setup_send_answer(talk);
-	}
-	return true;
+	struct talk *talk = NULL;
+
+	while ((talk = talk_of_call_id(phone, call_id, talk)) != NULL)
+		if (!talk->caller && talk->setup != NULL && talk->setup->has_answer &&
+			phone->now.monotonic_ms >= talk->setup->answered_at + SOONEST_MS) {
+			talk->setup->tries = 0;
+			setup_send_answer(talk);
+		}
+}
+
+// The call of ours that an answer may be for.
+static struct talk *calling(struct phone *phone, const uint8_t *call_id)
+{
+	struct talk *talk = NULL;
+
+	while ((talk = talk_of_call_id(phone, call_id, talk)) != NULL)
+		if (talk->caller && talk->state == TALK_CALLING)
+			return talk;
+	return NULL;
 }
 
 void setup_fragment(struct known_relay *relay, const uint8_t *data, size_t size)
 {
 	struct phone *phone = relay->phone;
-	bool bad;
+	struct talk *talk = NULL;
+	bool bad = size < FRAGMENT_HEADER;
 
-	if (repeated(phone, data, size))
+	// Answers to what nobody has asked take no place of those that are waited for.
+	if (!bad && data[1] == FRAGMENT_ANSWER && (talk = calling(phone, data + 3)) == NULL) {
+		inside_count(phone, PHONE_COUNTER_ignored_handshake);
 		return;
+	}
+	if (!bad && data[1] == FRAGMENT_OFFER)
+		repeated(phone, data + 3);
 	const struct fragment_slot *whole =
 		fragments_add(&phone->fragments, data, size, phone->now.monotonic_ms, &bad);
 	if (bad)
 		inside_count(phone, PHONE_COUNTER_ignored_fragment);
 	if (whole == NULL)
 		return;
-	if (whole->which == FRAGMENT_OFFER) {
+	if (whole->which == FRAGMENT_OFFER)
 		setup_offered(relay, whole);
-		return;
-	}
-	struct talk *talk = talk_of_call_id(phone, whole->id);
-	if (talk == NULL)
-		inside_count(phone, PHONE_COUNTER_ignored_handshake);
 	else
 		setup_answered(talk, whole->bytes, whole->size);
 }
@@ -197,6 +207,8 @@ void setup_tick(struct talk *talk)
 		return;
 	if (talk->caller)
 		setup_send_offer(talk);
-	else
+	else if (talk->setup->has_answer)
 		setup_send_answer(talk);
+	else
+		setup_misfit(talk);
 }

@@ -9,7 +9,9 @@
 
 enum {
 	OFFERS_A_SECOND = 10, // that are opened at all
+	OFFERS_INVITED = 8,   // and besides, of each call that was invited
 	TALKS_INCOMING_MAX = PHONE_CALLS_MAX / 2,
+	MISFIT_MS = 2000, // for a good copy of an offer, after one that could not be opened
 };
 
 static void refuse(struct talk *talk)
@@ -48,15 +50,22 @@ static void both(struct talk *talk)
 	if (talk->state != TALK_HALF || talk->refused || !talk->setup->has_offer ||
 		!legs_any(talk, LEG_INVITED))
 		return;
+	// Only now, that the delivery key is proven as well: nobody is warned of, and nothing
+	// leaves here for, what somebody only says.
+	talk->trust = PHONE_STRANGER;
+	if (phone->config.trust != NULL)
+		talk->trust = phone->config.trust(
+			phone->config.trust_context, talk->identity_key, &talk->peer);
 	if (talk->trust == PHONE_REFUSED) {
 		inside_count(phone, PHONE_COUNTER_ignored_identity);
 		refuse(talk);
 		return;
 	}
-	if (!make_answer(talk)) {
+	if (direct_begin(talk) != 0 || !make_answer(talk)) {
 		refuse(talk);
 		return;
 	}
+	(void)core_recent_seen(&phone->recent, talk->offer_id);
 	inside_count(phone, PHONE_COUNTER_handshakes);
 	talk->has_session = true;
 	talk->give_up_at = phone->now.monotonic_ms + phone->config.ring_timeout_ms;
@@ -87,11 +96,38 @@ void setup_ring(struct talk *talk)
 				 });
 }
 
-static struct talk *half(struct phone *phone, const uint8_t *call_id)
+// Of those that do not ring, the one that is missed least: refused, without an invitation, older.
+// What anybody can send, an offer, takes no place that an invitation has.
+static struct talk *least_missed(struct phone *phone, bool invited)
+{
+	struct talk *least = NULL;
+	unsigned least_worth = 3;
+
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++) {
+		struct talk *talk = phone->talks[i];
+		if (talk == NULL || talk->state != TALK_HALF)
+			continue;
+		unsigned worth = talk->refused ? 0 : legs_any(talk, LEG_INVITED) ? 2 : 1;
+		if ((worth == 2 && !invited) || worth > least_worth ||
+			(worth == least_worth && least != NULL && talk->id > least->id))
+			continue;
+		least = talk;
+		least_worth = worth;
+	}
+	return least;
+}
+
+static struct talk *half(struct phone *phone, const uint8_t *call_id, bool invited)
 {
 	int error;
-	struct talk *talk =
-		talks_incoming(phone) < TALKS_INCOMING_MAX ? talk_make(phone, false, &error) : NULL;
+	struct talk *talk = NULL, *least = NULL;
+
+	if (talks_incoming(phone) >= TALKS_INCOMING_MAX)
+		least = least_missed(phone, invited);
+	if (least != NULL)
+		talk_finish(least, false);
+	if (talks_incoming(phone) < TALKS_INCOMING_MAX)
+		talk = talk_make(phone, false, &error);
 	if (talk == NULL)
 		inside_count(phone, PHONE_COUNTER_ignored_handshake);
 	else
@@ -99,10 +135,16 @@ static struct talk *half(struct phone *phone, const uint8_t *call_id)
 	return talk;
 }
 
-static bool same_peer(const struct endpoint_peer *a, const struct endpoint_peer *b)
+// Call ids travel in clear, so others may use them, too: a call is one of a peer's.
+static struct talk *talk_from(
+	struct phone *phone, const uint8_t *call_id, const struct endpoint_peer *peer)
 {
-	return memcmp(a->delivery_key, b->delivery_key, sizeof(a->delivery_key)) == 0 &&
-	       memcmp(a->namespace_id, b->namespace_id, sizeof(a->namespace_id)) == 0;
+	struct talk *talk = NULL;
+
+	while ((talk = talk_of_call_id(phone, call_id, talk)) != NULL)
+		if (memcmp(&talk->peer, peer, sizeof(*peer)) == 0)
+			return talk;
+	return NULL;
 }
 
 void setup_invite(struct known_relay *relay, const struct endpoint_event *event)
@@ -117,19 +159,14 @@ void setup_invite(struct known_relay *relay, const struct endpoint_event *event)
 		return;
 	}
 	unsigned number = offer[2 + PHONE_CALL_ID_SIZE];
-	struct talk *talk = talk_of_call_id(phone, call_id);
+	struct talk *talk = talk_from(phone, call_id, event->invite.caller);
 	if (talk == NULL)
-		talk = half(phone, call_id);
-	if (talk == NULL)
-		return;
-	bool fresh = !talk->has_peer;
-	if (talk->caller || talk->state == TALK_ENDING || talk->refused ||
-		(!fresh && !same_peer(&talk->peer, event->invite.caller))) {
+		talk = half(phone, call_id, true);
+	if (talk == NULL || talk->caller || talk->state == TALK_ENDING || talk->refused) {
 		endpoint_decline(relay->core, event->call, phone->now);
 		return;
 	}
 	talk->peer = *event->invite.caller;
-	talk->has_peer = true;
 	struct leg *leg = &talk->legs[number];
 	if (leg->state == LEG_OPEN || leg->state == LEG_OPENING || leg->state == LEG_INVITED) {
 		// The caller has lost it: the relay was restarted, and we do not know yet.
@@ -164,56 +201,100 @@ static bool budget(struct phone *phone)
 	return true;
 }
 
+// Whether it was opened before, or is not worth it.
+static bool known_offer(struct phone *phone, const struct fragment_slot *whole)
+{
+	struct talk *talk = NULL;
+
+	while ((talk = talk_of_call_id(phone, whole->id, talk)) != NULL)
+		if (talk->caller || // who calls himself
+			(talk->has_offer_id &&
+				memcmp(talk->offer_id, whole->bytes, sizeof(talk->offer_id)) == 0))
+			return true;
+	return core_recent_has(&phone->recent, whole->bytes);
+}
+
+static bool affordable(struct phone *phone, const uint8_t *call_id)
+{
+	struct talk *talk = NULL;
+
+	while ((talk = talk_of_call_id(phone, call_id, talk)) != NULL)
+		if (talk->state == TALK_HALF && legs_any(talk, LEG_INVITED) &&
+			talk->setup->tries < OFFERS_INVITED) {
+			talk->setup->tries++;
+			return true;
+		}
+	return budget(phone);
+}
+
+// Who cannot open what was sent with an invitation is not who was called, and says so; but not
+// before a copy that nobody has altered had its time.
+static void misfit(struct phone *phone, const uint8_t *call_id)
+{
+	struct talk *talk = NULL;
+
+	inside_count(phone, PHONE_COUNTER_ignored_handshake);
+	while ((talk = talk_of_call_id(phone, call_id, talk)) != NULL)
+		if (talk->state == TALK_HALF && !talk->setup->has_offer &&
+			talk->setup->due == ENDPOINT_NEVER)
+			talk->setup->due = phone->now.monotonic_ms + MISFIT_MS;
+}
+
+void setup_misfit(struct talk *talk)
+{
+	talk->setup->due = ENDPOINT_NEVER;
+	refuse(talk);
+}
+
+static void take_offer(struct known_relay *relay, const struct fragment_slot *whole,
+	struct handshake *handshake, const uint8_t *identity_key, const struct payload *payload)
+{
+	struct phone *phone = relay->phone;
+	struct talk *talk = talk_from(phone, whole->id, &payload->peer);
+
+	if (talk == NULL)
+		talk = half(phone, whole->id, false);
+	if (talk == NULL || talk->state != TALK_HALF || talk->setup->has_offer)
+		return;
+	struct setup *setup = talk->setup;
+	setup->handshake = *handshake;
+	setup->remote = *payload;
+	setup->via = relay;
+	setup->due = ENDPOINT_NEVER;
+	setup->has_offer = true;
+	talk->peer = payload->peer;
+	memcpy(talk->identity_key, identity_key, sizeof(talk->identity_key));
+	memcpy(talk->offer_id, whole->bytes, sizeof(talk->offer_id));
+	talk->has_offer_id = true;
+	both(talk);
+}
+
 void setup_offered(struct known_relay *relay, const struct fragment_slot *whole)
 {
 	struct phone *phone = relay->phone;
 	uint8_t prologue[SETUP_PROLOGUE_SIZE], bytes[HANDSHAKE_PAYLOAD_MAX];
-	struct talk *talk = talk_of_call_id(phone, whole->id);
+	uint8_t identity_key[ENDPOINT_KEY_SIZE];
+	struct handshake handshake;
+	struct payload payload;
 
-	if (talk != NULL && (talk->caller || talk->setup == NULL || talk->refused))
+	if (known_offer(phone, whole))
 		return;
-	if (talk != NULL && talk->setup->has_answer) {
-		return;
-	}
-	if (talk != NULL && talk->setup->has_offer)
-		return; // waits for the invitation
-	if (!relay->home || !budget(phone)) {
+	if (!relay->home || whole->size > HANDSHAKE_OFFER_MAX || !affordable(phone, whole->id)) {
 		inside_count(phone, PHONE_COUNTER_ignored_handshake);
 		return;
 	}
-	if (talk == NULL)
-		talk = half(phone, whole->id);
-	if (talk == NULL)
-		return;
-	struct setup *setup = talk->setup;
 	setup_prologue(prologue, whole->id, phone->config.namespace_id);
-	if (whole->size > HANDSHAKE_OFFER_MAX ||
-		handshake_offer_open(&setup->handshake, &phone->identity, prologue,
-			sizeof(prologue), whole->bytes, whole->size, talk->identity_key,
-			bytes) != 0) {
-		inside_count(phone, PHONE_COUNTER_ignored_handshake);
-		if (talk->has_peer)
-			refuse(talk); // meant for another identity than ours
-		else
-			talk_finish(talk, false);
+	if (handshake_offer_open(&handshake, &phone->identity, prologue, sizeof(prologue),
+		    whole->bytes, whole->size, identity_key, bytes) != 0) {
+		misfit(phone, whole->id);
 		return;
 	}
-	int result =
-		payload_read(bytes, whole->size - HANDSHAKE_OFFER_OVERHEAD, true, &setup->remote);
+	int result = payload_read(bytes, whole->size - HANDSHAKE_OFFER_OVERHEAD, true, &payload);
 	sodium_memzero(bytes, sizeof(bytes));
-	if (result != 0 || (talk->has_peer && !same_peer(&talk->peer, &setup->remote.peer)) ||
-		direct_begin(talk) != 0) {
-		inside_count(phone, PHONE_COUNTER_ignored_handshake);
-		refuse(talk);
-		return;
-	}
-	talk->peer = setup->remote.peer;
-	talk->has_peer = true;
-	setup->has_offer = true;
-	talk->trust = PHONE_STRANGER;
-	if (phone->config.trust != NULL)
-		talk->trust = phone->config.trust(
-			phone->config.trust_context, talk->identity_key, &talk->peer);
-	setup->via = relay;
-	both(talk);
+	if (result == 0)
+		take_offer(relay, whole, &handshake, identity_key, &payload);
+	else
+		misfit(phone, whole->id);
+	sodium_memzero(&payload, sizeof(payload));
+	handshake_wipe(&handshake);
 }

@@ -56,13 +56,16 @@ struct talk *talk_find(struct phone *phone, uint64_t id)
 	return NULL;
 }
 
-struct talk *talk_of_call_id(struct phone *phone, const uint8_t *call_id)
+struct talk *talk_of_call_id(struct phone *phone, const uint8_t *call_id, const struct talk *behind)
 {
+	bool found = behind == NULL;
+
 	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++) {
 		struct talk *talk = phone->talks[i];
-		if (talk != NULL && talk->state != TALK_OVER &&
+		if (found && talk != NULL && talk->state != TALK_OVER &&
 			memcmp(talk->call_id, call_id, sizeof(talk->call_id)) == 0)
 			return talk;
+		found = found || talk == behind;
 	}
 	return NULL;
 }
@@ -156,8 +159,8 @@ void talks_finish(struct phone *phone)
 void talk_end(struct talk *talk, enum phone_end why)
 {
 	uint64_t id = talk->id;
-	bool known =
-		talk->state != TALK_HALF && talk->state != TALK_ENDING && talk->state != TALK_OVER;
+	bool known = (talk->caller || talk->rang) && talk->state != TALK_ENDING &&
+		     talk->state != TALK_OVER;
 	bool tell_peer =
 		why != PHONE_END_BY_PEER && why != PHONE_END_CANCELLED && why != PHONE_END_DECLINED;
 

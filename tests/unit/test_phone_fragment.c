@@ -84,6 +84,41 @@ static void messages_do_not_mix(void **state)
 	assert_memory_equal(whole->bytes, message, 2000);
 }
 
+// What strangers can send without being asked never takes the place of an answer.
+static void an_answer_gives_way_to_no_offer(void **state)
+{
+	(void)state;
+	uint8_t part[ENDPOINT_RAW_MAX], id[FRAGMENT_ID_SIZE] = {0xaa},
+					other[FRAGMENT_ID_SIZE] = {0};
+	uint8_t text[FRAGMENT_ROOM + 5] = {1, 2, 3};
+	bool bad;
+
+	size_t size = fragment_make(part, id, FRAGMENT_ANSWER, text, sizeof(text), 0);
+	assert_null(fragments_add(&f, part, size, 1, &bad));
+	for (unsigned i = 0; i < 3 * FRAGMENT_SLOTS; i++) {
+		other[0] = (uint8_t)i;
+		size = fragment_make(part, other, FRAGMENT_OFFER, text, sizeof(text), 0);
+		assert_null(fragments_add(&f, part, size, 2 + i, &bad));
+		assert_false(bad);
+	}
+	size = fragment_make(part, id, FRAGMENT_ANSWER, text, sizeof(text), 1);
+	const struct fragment_slot *whole = fragments_add(&f, part, size, 100, &bad);
+	assert_non_null(whole);
+	assert_memory_equal(whole->bytes, text, sizeof(text));
+	// Answers alone leave no room for an offer, and the oldest of them gives way.
+	for (unsigned i = 0; i < FRAGMENT_SLOTS + 1; i++) {
+		other[1] = (uint8_t)(i + 1);
+		size = fragment_make(part, other, FRAGMENT_ANSWER, text, sizeof(text), 0);
+		assert_null(fragments_add(&f, part, size, 200 + i, &bad));
+	}
+	other[1] = 77;
+	for (unsigned i = 0; i < 2; i++) {
+		size = fragment_make(part, other, FRAGMENT_OFFER, text, sizeof(text), i);
+		assert_null(fragments_add(&f, part, size, 300, &bad));
+		assert_false(bad);
+	}
+}
+
 static void the_oldest_gives_way(void **state)
 {
 	(void)state;
@@ -150,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(of_every_size, begin),
 		cmocka_unit_test_setup(messages_do_not_mix, begin),
+		cmocka_unit_test_setup(an_answer_gives_way_to_no_offer, begin),
 		cmocka_unit_test_setup(the_oldest_gives_way, begin),
 		cmocka_unit_test_setup(late_parts_begin_anew, begin),
 		cmocka_unit_test_setup(no_parts, begin),
