@@ -115,6 +115,17 @@ void control_received(struct control *control, const struct frame *frame)
 			frame->control.data, frame->control.size);
 }
 
+void control_again(struct control *control, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < CONTROL_QUEUE; i++) {
+		struct control_sending *sending = &control->sending[i];
+		if (!sending->used)
+			continue;
+		sending->next_ms = now_ms + sending->wait_ms;
+		sending_send(control, sending, true);
+	}
+}
+
 void control_tick(struct control *control, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < CONTROL_QUEUE; i++) {

@@ -71,6 +71,9 @@ void control_cancel(struct control *control, uint8_t type);
 // delivers; callbacks may call control_send.
 void control_received(struct control *control, const struct frame *frame);
 
+// Repeats at once what is on its way: the peer can hear us where it could not before.
+void control_again(struct control *control, uint64_t now_ms);
+
 // Repeats and gives up what is due.
 void control_tick(struct control *control, uint64_t now_ms);
 uint64_t control_deadline(const struct control *control);

@@ -131,8 +131,10 @@ static void opened(struct talk *talk, int path, const uint8_t *plain, size_t siz
 	talk->heard_at = now;
 	if (!talk->caller)
 		setup_wipe(talk); // the caller has our answer
-	if (path != NO_PATH)
-		talk->info.path[path].received++;
+	// What was said before the peer could hear it on this path (its leg was not open yet) is
+	// said again as soon as it can.
+	if (path != NO_PATH && talk->info.path[path].received++ == 0)
+		control_again(&talk->control, now);
 	paths_received(&talk->paths, path == NO_PATH ? PATHS_NONE : (unsigned)path, &frame, now);
 	switch (frame.header.kind) {
 	case FRAME_PROBE:

@@ -75,8 +75,11 @@ static void both(struct talk *talk)
 	talk->state = TALK_INCOMING;
 	media_session(talk);
 	talk->setup->tries = 0;
-	setup_send_answer(talk);
+	// Our checks leave first: they open our NAT for the caller's, which come as soon as it has
+	// the answer.
 	direct_remote(talk, &talk->setup->remote);
+	direct_tick(talk);
+	setup_send_answer(talk);
 }
 
 void setup_ring(struct talk *talk)

@@ -198,6 +198,31 @@ static void test_repetition_takes_all_paths(void **state)
 	pair_close(pair);
 }
 
+// What was said while the peer could not hear it waits for no timer once it can.
+static void test_again_at_once(void **state)
+{
+	(void)state;
+	struct pair *pair = quiet_pair(1);
+	struct side *a = &pair->side[0], *b = &pair->side[1];
+	link_cut(pair, 0, true, true);
+	link_cut(pair, 2, true, true);
+	uint64_t repeats = pair->now + 200; // twice the slowest round trip
+	say(a, 3, 10000);
+	pair_pass(pair, 30);
+	assert_int_equal(b->messages, 0);
+	link_cut(pair, 2, false, false);
+	control_again(&a->control, pair->now);
+	assert_int_equal(control_deadline(&a->control), pair->now + 200);
+	pair_pass(pair, 60);
+	assert_true(pair->now < repeats);
+	assert_int_equal(b->messages, 1);
+	assert_int_equal(a->arrived, 1);
+	control_again(&a->control, pair->now);
+	pair_pass(pair, 60);
+	assert_int_equal(b->messages, 1);
+	pair_close(pair);
+}
+
 static void test_given_up(void **state)
 {
 	(void)state;
@@ -294,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_message_and_acknowledgement),
 		cmocka_unit_test(test_once_whatever_is_lost),
 		cmocka_unit_test(test_repetition_takes_all_paths),
+		cmocka_unit_test(test_again_at_once),
 		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_one_stuck_message_stops_the_window),
