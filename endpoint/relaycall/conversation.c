@@ -264,7 +264,11 @@ void conversation_start(struct conversation *conversation, uint64_t call)
 	uint64_t now = now_ms();
 
 	c->call = call;
-	c->record.answered_ms = now;
+	// The phone's own time, from which the relay's 800 ms count; this may run a little later.
+	if (phone_call_info(c->phone, call, &c->record.info) == 0)
+		c->record.answered_ms = c->record.info.answered_ms;
+	else
+		c->record.answered_ms = now;
 	c->sending = c->playing = (struct beat){.next_ms = now, .period_ms = VOICE_FRAME_MS};
 	c->look_at = now + LOOK_MS;
 	c->end_at = c->options->duration_ms > 0 ? now + c->options->duration_ms : UINT64_MAX;
