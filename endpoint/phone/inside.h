@@ -162,6 +162,7 @@ struct talk {
 	uint64_t rekey_at;
 	struct path_news news[PHONE_NEWS_MAX];
 	unsigned news_count;
+	uint8_t doubted; // legs that have fallen silent: their relays are to be asked
 
 	struct agent *agent;
 	struct agent_credentials credentials; // ours

@@ -266,6 +266,10 @@ static void on_event(void *context, const struct paths_event *event)
 {
 	struct talk *talk = context;
 
+	if (event->type == PATHS_PATH_SILENT && event->from < PHONE_LEGS)
+		talk->doubted |= (uint8_t)PATHS_MASK(event->from);
+	if (event->type == PATHS_ALL_SILENT)
+		talk->doubted = PATHS_MASK(PATHS_RELAY) | PATHS_MASK(PATHS_SECOND_RELAY);
 	if (event->type == PATHS_SWITCH_ENDED)
 		talk->info.paths = (uint8_t)event->mask;
 	if (why(event) == 0)
@@ -284,6 +288,18 @@ static void on_event(void *context, const struct paths_event *event)
 		talk->news[talk->news_count++] = news;
 }
 
+// A relay that was started anew knows nothing of us and says so when it is asked: at once rather
+// than with the next keepalive.
+static void ask_relays(struct talk *talk)
+{
+	uint8_t doubted = talk->doubted;
+
+	talk->doubted = 0;
+	for (unsigned i = 0; i < PHONE_LEGS; i++)
+		if ((doubted & PATHS_MASK(i)) != 0 && talk->legs[i].state == LEG_OPEN)
+			endpoint_network_changed(talk->legs[i].relay->core, talk->phone->now);
+}
+
 void media_changed(struct talk *talk)
 {
 	struct path_news news[PHONE_NEWS_MAX];
@@ -299,6 +315,7 @@ void media_changed(struct talk *talk)
 							 .now = news[i].now,
 							 .why = news[i].why},
 					 });
+	ask_relays(talk);
 }
 
 // ---- the session's life ----
