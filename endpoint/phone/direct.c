@@ -60,15 +60,15 @@ void direct_info(const struct talk *talk, struct phone_call_info *out)
 			out->path[PHONE_DIRECT + i].local = info.local;
 }
 
-// Whether a is worth being put in b's place.
+// Whether a is worth being put in b's place. Never both ways round: each would take the other's place
+// with every frame that comes.
 static bool better(const struct agent_pair_info *a, const struct agent_pair_info *b)
 {
-	if (a->confirmed && !b->confirmed)
+	if (a->confirmed != b->confirmed)
+		return a->confirmed;
+	if (a->confirmed && a->rtt_ms + 10 <= b->rtt_ms && a->rtt_ms * 3 <= b->rtt_ms * 2)
 		return true;
-	if (a->confirmed && b->confirmed && a->rtt_ms + 10 <= b->rtt_ms &&
-		a->rtt_ms * 3 <= b->rtt_ms * 2)
-		return true;
-	return a->priority > b->priority && a->rtt_ms <= b->rtt_ms + 10;
+	return a->priority > b->priority && a->rtt_ms < b->rtt_ms + 10;
 }
 
 static void consider(struct talk *talk, uint32_t pair)
