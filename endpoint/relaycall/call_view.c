@@ -145,6 +145,7 @@ void call_view_status(struct call_view *view, const struct call_record *record, 
 void call_view_end(struct call_view *view, const struct call_record *record, const char *end)
 {
 	const struct voice_statistics *v = &record->voice;
+	unsigned long long gone = v->lost + v->late;
 
 	call_view_event(view, "ended", record,
 		view->json ? json_pack("{s:s,s:o}", "why", record->ended, "call",
@@ -158,7 +159,7 @@ void call_view_end(struct call_view *view, const struct call_record *record, con
 	call_view_line(view,
 		"%llu frames sent, %llu heard, %llu lost or late, %llu of these recovered; longest "
 		"gap %llu ms, %u changes of path",
-		(unsigned long long)record->sent, (unsigned long long)v->received,
-		(unsigned long long)(v->lost + v->late), (unsigned long long)v->recovered,
-		(unsigned long long)v->longest_gap_ms, record->info.switches);
+		(unsigned long long)record->sent, (unsigned long long)v->received, gone,
+		(unsigned long long)v->recovered, (unsigned long long)v->longest_gap_ms,
+		record->info.switches);
 }

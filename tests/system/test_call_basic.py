@@ -9,6 +9,10 @@ said, with its exit code.
 
 The relay's host also routes between the two, so a direct path exists.
 """
+import os
+import signal
+import time
+
 import calls
 import lab
 
@@ -106,6 +110,27 @@ def interrupted():
         lab.expect("why", (first.record()["ended"], second.record()["ended"]), ("by_self", "by_peer"))
         for name in ("alice-out.wav", "bob-out.wav"):
             assert calls.seconds(calls.path(name)) > 0.8, f"{name} holds {calls.seconds(calls.path(name))} s"
+
+
+@lab.check("a second Ctrl-C ends at once, though neither the peer nor the relay answers any more")
+def impatient():
+    bob = calls.answer("bob", "--in", "tone", "--out", "none")
+    alice = calls.call("alice", "bob", "--in", "tone", "--out", calls.path("alice-out.wav"))
+    alice.event("status")
+    calls.route(False)
+    os.kill(lab.pid("dataplane"), signal.SIGSTOP)
+    try:
+        alice.interrupt()
+        alice.event("ended")
+        begin = time.monotonic()
+        alice.interrupt()
+        lab.expect("exit", alice.wait(2), 0)
+        assert time.monotonic() - begin < 1, "it has waited for somebody"
+    finally:
+        os.kill(lab.pid("dataplane"), signal.SIGCONT)
+    assert calls.seconds(calls.path("alice-out.wav")) > 0.8
+    bob.interrupt()  # gives its lease back
+    lab.expect("bob's exit", bob.wait(10), 0)
 
 
 @lab.check("--auto off: asked, declined, given up by the caller, and a second caller finds it busy")
