@@ -52,7 +52,8 @@ static int64_t delay(const struct voice_receiver *receiver, uint64_t now_ms)
 }
 
 // Appends a frame, a little longer or shorter if the delay is not what it should be. What is left
-// over of a tick only makes the delay longer, so it is shortened away as well.
+// over of a tick only makes the delay longer, so it is shortened away as well. Not two frames in a
+// row, which would be heard.
 static void append_adapted(
 	struct voice_receiver *receiver, const int16_t pcm[static VOICE_FRAME_SAMPLES], int64_t off)
 {
@@ -63,14 +64,16 @@ static void append_adapted(
 		count = timescale_lengthen(pcm, adapted, ALIKE_HURRY);
 		receiver->stretched += count - VOICE_FRAME_SAMPLES;
 	} else if ((off > TOO_LONG_MS || receiver->sound_count > TIMESCALE_PERIOD_MAX) &&
-		   receiver->arrivals.count >= KNOWN_FRAMES) {
+		   receiver->arrivals.count >= KNOWN_FRAMES && !receiver->shortened_last) {
 		count = timescale_shorten(
 			pcm, adapted, off > FAR_TOO_LONG_MS ? ALIKE_HURRY : ALIKE);
 		receiver->shortened += VOICE_FRAME_SAMPLES - count;
 	} else {
+		receiver->shortened_last = false;
 		append(receiver, pcm, VOICE_FRAME_SAMPLES, VOICE_PLAYED_FRAME);
 		return;
 	}
+	receiver->shortened_last = count < VOICE_FRAME_SAMPLES;
 	append(receiver, adapted, count, VOICE_PLAYED_FRAME);
 }
 

@@ -46,9 +46,10 @@ struct voice_receiver {
 	unsigned start_ms, delay_max_ms;
 	struct arrivals arrivals;
 
-	bool begun;   // a frame has come
-	bool playing; // its wait is over; not while starting again
-	bool heard;   // something received was played
+	bool begun;          // a frame has come
+	bool playing;        // its wait is over; not while starting again
+	bool heard;          // something received was played
+	bool shortened_last; // the frame before
 	uint64_t start_at;
 	int64_t first; // number since the beginning or a restart: before that nothing can be lost
 	int64_t next, newest;
