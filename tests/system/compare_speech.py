@@ -21,7 +21,10 @@ so a spectral measure calls it good; in the shape it differs within a period or 
 and the first 10 or 20 ms of a concealment that goes on in step with the true voice. So a gap is found to 10 ms, single
 lost frames not always, and the receiver's own statistics stay the account of frames.
 
-What to expect: test_compare_speech.py prints and holds it (espeak-ng, Opus at 32 kbit/s).
+What to expect (espeak-ng, Opus at 32 kbit/s; test_compare_speech.py prints and holds it): Opus alone 99 to 100 % good, SNR 10 to 12 dB, false gaps of
+0 to 30 ms, in some words 50; 5 % of the frames concealed 97 %, 20 % 89 %; silence of 20, 60, 300 ms is a gap of 20, 60, 295; 300 ms concealed 295 to 305.
+A jitter buffer that shortens its delay adds false gaps of up to 50, rarely 100 ms, and "lost" of about what it has left out. Other speech: below 10 %, or
+only a moment of it. So ask for a gap near the moment when something happened, of 60 ms or more, and for less ask the receiver's statistics.
 """
 import argparse
 import json
