@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // relaycall: calls, lines and files between two hosts, by contact card. Reads options,
 // runs one verb.
+#include "endpoint/relaycall/core_dump.h"
 #include "endpoint/relaycall/relaycall.h"
 
 #include "endpoint/relaycall/call_options.h"
@@ -76,6 +77,7 @@ int main(int argc, char **argv)
 	static struct relaycall_options options;
 	unsigned given = 0;
 
+	core_dump_forbid();
 	if (sodium_init() < 0)
 		return relaycall_fail(RELAYCALL_FAILED, "the system has no randomness");
 	int code = relaycall_read_options(argc, argv, &options, &given);
