@@ -161,8 +161,8 @@ static void tell_file(struct incoming *in)
 		session_print_json(line);
 		return;
 	}
-	printf("%s: file %s, %llu bytes, BLAKE3 %s\n", incoming_name(in->session, &in->from, name), in->path,
-		(unsigned long long)in->offer.size, hex);
+	printf("%s: file %s, %llu bytes, BLAKE3 %s\n", incoming_name(in->session, &in->from, name),
+		in->path, (unsigned long long)in->offer.size, hex);
 	fflush(stdout);
 }
 
@@ -245,7 +245,8 @@ void incoming_end(struct incoming *in)
 		return;
 	if (!in->told)
 		relaycall_fail(0, "%s has broken off after %llu of %llu bytes",
-			incoming_name(in->session, &in->from, name), (unsigned long long)in->transfer.written,
+			incoming_name(in->session, &in->from, name),
+			(unsigned long long)in->transfer.written,
 			(unsigned long long)in->offer.size);
 	if (in->fd >= 0) {
 		close(in->fd);

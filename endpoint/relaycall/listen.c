@@ -101,7 +101,8 @@ static bool ask(struct listening *l, uint64_t call, const struct endpoint_peer *
 			incoming_name(&l->session, from, name), (unsigned long long)offer->size);
 	else
 		snprintf(text, sizeof(text), "%s has a file \"%s\" of %llu bytes.",
-			incoming_name(&l->session, from, name), offer->name, (unsigned long long)offer->size);
+			incoming_name(&l->session, from, name), offer->name,
+			(unsigned long long)offer->size);
 	l->asked[i].call = call;
 	l->asked[i].from = *from;
 	l->asked[i].offer = *offer;

@@ -29,6 +29,8 @@ const char relaycall_usage[] =
 	"  token count TOKENS           how many are left\n"
 	"\n"
 	"CONTACT is a name that was noted, or a card: blindrelay:...\n"
+	"First steps: relaycall id --relay HOST, and give the card that it prints to others; with\n"
+	"theirs, relaycall contacts add NAME CARD; then relaycall answer there, call NAME here.\n"
 	"\n"
 	"      --identity FILE          default: ~/.config/blindrelay/identity\n"
 	"      --in FILE                call, answer: what is said, a WAV file, or tone, speech "
