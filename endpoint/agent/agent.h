@@ -222,6 +222,9 @@ int agent_candidate_remove(struct agent *agent, unsigned base,
 // Routes or networks below the bases may be others now: servers are asked anew, valid pairs checked
 // at once, and those that failed tried again. (A socket that is gone: agent_base_remove.)
 void agent_network_changed(struct agent *agent, uint64_t now);
+// Nothing has changed here, but a pair may work that did not: those that failed are tried again, at
+// the peer as well, which reads of a newer generation.
+void agent_search_again(struct agent *agent, uint64_t now);
 
 // The local candidates, best first; returns how many (at most AGENT_LOCAL_MAX) and their
 // generation, which grows with each change of the list.

@@ -84,17 +84,16 @@ int agent_base_keepalive(struct agent *agent, unsigned base, uint32_t keepalive_
 	for (unsigned i = 0; i < AGENT_GATHERS_MAX; i++) {
 		struct ice_gather *gather = &agent->gathers[i];
 		uint64_t due = agent->now + ice_base_keepalive(agent, base);
-		if (gather->used && gather->base == base && due < gather->due)
+		if (gather->used && gather->base == base && due < gather->due &&
+			gather->due != ENDPOINT_NEVER)
 			gather->due = due;
 	}
 	ice_leave(agent);
 	return 0;
 }
 
-void agent_network_changed(struct agent *agent, uint64_t now)
+static void search_again(struct agent *agent)
 {
-	ice_enter(agent, now);
-	ice_gather_again(agent);
 	for (unsigned i = 0; i < AGENT_PAIRS_MAX; i++) {
 		struct ice_pair *pair = &agent->pairs[i];
 		if (pair->state == ICE_PAIR_LIVE) {
@@ -106,5 +105,19 @@ void agent_network_changed(struct agent *agent, uint64_t now)
 	}
 	// The peer begins anew, too, when it reads of a newer generation.
 	ice_local_changed(agent);
+}
+
+void agent_network_changed(struct agent *agent, uint64_t now)
+{
+	ice_enter(agent, now);
+	ice_gather_again(agent);
+	search_again(agent);
+	ice_leave(agent);
+}
+
+void agent_search_again(struct agent *agent, uint64_t now)
+{
+	ice_enter(agent, now);
+	search_again(agent);
 	ice_leave(agent);
 }

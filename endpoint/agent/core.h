@@ -39,6 +39,7 @@ enum {
 	ICE_INTERVAL_MAX_MS = 4000, // between checks of a pair that is not answered
 	ICE_STANDARD_TRIES = 7,     // RFC 8489 6.2.1: Rc
 	ICE_GATHER_TRIES = 6,
+	ICE_GATHER_SILENT = 12, // to a server that has never answered, on one network
 	ICE_GATHER_RTO_MS = 200,
 	ICE_URGENT_TRIES = 4, // quick checks of a live pair that is in doubt
 	ICE_URGENT_MS = 100,
@@ -83,6 +84,8 @@ struct ice_transaction {
 struct ice_gather {
 	bool used;
 	bool first;   // until it was answered once or given up
+	bool known;   // has answered
+	uint8_t sent; // on this network, while it is not known
 	uint8_t next; // transaction to be overwritten
 	uint8_t server;
 	uint8_t tries;

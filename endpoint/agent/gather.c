@@ -16,7 +16,7 @@ static bool gather_wanted(const struct agent *agent, unsigned base, unsigned ser
 static void gather_begin(struct agent *agent, struct ice_gather *gather)
 {
 	gather->first = true;
-	gather->tries = 0;
+	gather->tries = gather->sent = 0;
 	gather->due = agent->now;
 	agent->gathering = true;
 }
@@ -66,18 +66,22 @@ static void gather_ask(struct agent *agent, struct ice_gather *gather)
 		stun_begin(message, sizeof(message), STUN_BINDING, STUN_REQUEST, transaction->id);
 	gather->due = agent->now + ((uint64_t)ICE_GATHER_RTO_MS << gather->tries);
 	gather->tries++;
+	gather->sent++;
 	ice_count(agent, AGENT_COUNTER_server_requests);
 	ice_send(agent, gather->base, &agent->config.servers[gather->server], message,
 		stun_finish(&b));
 }
 
 // The server is silent: what it said before is not believed any more, and it is asked again later.
+// One that was never heard is perhaps none, and somebody else's address: it is left alone.
 static void gather_give_up(struct agent *agent, struct ice_gather *gather)
 {
 	static const struct endpoint_transport nothing;
 	gather->first = false;
 	gather->tries = 0;
-	gather->due = agent->now + ice_base_keepalive(agent, gather->base);
+	gather->due = gather->known || gather->sent < ICE_GATHER_SILENT
+			      ? agent->now + ice_base_keepalive(agent, gather->base)
+			      : ENDPOINT_NEVER;
 	ice_local_reflexive(agent, gather->base, gather->server, &nothing);
 }
 
@@ -145,7 +149,8 @@ bool ice_gather_answer(struct agent *agent, unsigned base, const struct endpoint
 	ice_count(agent, AGENT_COUNTER_server_answers);
 	memset(gather->transactions, 0, sizeof(gather->transactions));
 	gather->first = false;
-	gather->tries = 0;
+	gather->known = true;
+	gather->tries = gather->sent = 0;
 	gather->due = agent->now + ice_base_keepalive(agent, base);
 	struct endpoint_transport transport = ice_transport_of(&mapped);
 	ice_local_reflexive(agent, base, gather->server, &transport);

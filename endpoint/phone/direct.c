@@ -311,11 +311,28 @@ void direct_disclose(struct talk *talk)
 	sodium_memzero(&talk->held, sizeof(talk->held));
 }
 
-void direct_observed(struct phone *phone)
+// Unless it is an address of this host, or servers see us there, too: then they say so again.
+static void forget_observed(struct talk *talk, const struct endpoint_transport *old)
+{
+	struct agent_candidate candidates[AGENT_LOCAL_MAX];
+	uint32_t generation;
+
+	size_t count = agent_local(talk->agent, candidates, &generation);
+	int base = bases_first(talk->phone, old->family);
+	for (size_t i = 0; i < count && base >= 0; i++)
+		if (candidates[i].type == AGENT_SERVER_REFLEXIVE &&
+			memcmp(&candidates[i].transport, old, sizeof(*old)) == 0)
+			(void)agent_candidate_remove(
+				talk->agent, (unsigned)base, old, talk->phone->now.monotonic_ms);
+}
+
+void direct_observed(struct phone *phone, const struct endpoint_transport *old)
 {
 	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
-		if (phone->talks[i] != NULL && phone->talks[i]->agent != NULL)
+		if (phone->talks[i] != NULL && phone->talks[i]->agent != NULL) {
+			forget_observed(phone->talks[i], old);
 			add_observed(phone->talks[i]);
+		}
 }
 
 // Addresses that are gone are taken back, new ones added; the agent asks its servers anew, checks
@@ -342,12 +359,22 @@ void direct_hosts(struct talk *talk)
 bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_transport *source,
 	const uint8_t *data, size_t size)
 {
-	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++)
-		if (phone->talks[i] != NULL && phone->talks[i]->agent != NULL &&
-			agent_receive(phone->talks[i]->agent, base, source, data, size,
-				phone->now.monotonic_ms))
+	bool from_relay = relays_of_source(phone, source) != NULL;
+
+	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++) {
+		struct talk *talk = phone->talks[i];
+		if (talk != NULL && talk->agent != NULL && (from_relay || direct_wanted(talk)) &&
+			agent_receive(
+				talk->agent, base, source, data, size, phone->now.monotonic_ms))
 			return true;
+	}
 	return false;
+}
+
+// Whoever may not know where we are could guess, and is not told that the guess is right.
+bool direct_wanted(const struct talk *talk)
+{
+	return talk->agent != NULL && talk->disclosed;
 }
 
 int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source)
@@ -414,7 +441,7 @@ void direct_tick(struct talk *talk)
 	if (inside_due(talk->phone, talk->search_at)) {
 		talk->search_at = ENDPOINT_NEVER;
 		if (talk->direct[0] == 0 && talk->direct[1] == 0)
-			agent_network_changed(talk->agent, talk->phone->now.monotonic_ms);
+			agent_search_again(talk->agent, talk->phone->now.monotonic_ms);
 	}
 	agent_tick(talk->agent, talk->phone->now.monotonic_ms);
 	if (inside_due(talk->phone, talk->second_base_at))

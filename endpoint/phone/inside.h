@@ -297,10 +297,13 @@ void direct_remote(struct talk *talk, const struct payload *payload);
 void direct_candidates(
 	struct talk *talk, const uint8_t *data, size_t size); // the peer's newer list
 void direct_disclose(struct talk *talk); // tells the peer our candidates, now and when they change
-void direct_observed(struct phone *phone); // a relay sees us elsewhere
-void direct_hosts(struct talk *talk);      // this host has other addresses
+// A relay sees us elsewhere than before.
+void direct_observed(struct phone *phone, const struct endpoint_transport *old);
+void direct_hosts(struct talk *talk); // this host has other addresses
 bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_transport *source,
 	const uint8_t *data, size_t size);
+// Whether the peer may send to our sockets.
+bool direct_wanted(const struct talk *talk);
 // The path that something authentic came by; -1: none.
 int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source);
 void direct_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size);

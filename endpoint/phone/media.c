@@ -208,7 +208,7 @@ void media_from_base(struct phone *phone, unsigned base, const struct endpoint_t
 
 	for (unsigned i = 0; i < PHONE_CALLS_MAX && size <= sizeof(plain); i++) {
 		struct talk *talk = phone->talks[i];
-		if (talk == NULL || !talk->has_session)
+		if (talk == NULL || !talk->has_session || !direct_wanted(talk))
 			continue;
 		int result = envelope_open(&talk->session, data, size, plain);
 		if (result == 0) {

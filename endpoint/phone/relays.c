@@ -45,14 +45,15 @@ static void tell(
 
 static void registered(struct known_relay *relay, const struct endpoint_event *event)
 {
-	bool moved = !transport_equal(&relay->observed, &event->registered.observed);
+	struct endpoint_transport before = relay->observed;
+	bool moved = !transport_equal(&before, &event->registered.observed);
 
 	relay->registered = true;
 	relay->observed = event->registered.observed;
 	if (relay->home)
 		tell(relay, PHONE_REGISTERED, event);
 	if (moved)
-		direct_observed(relay->phone);
+		direct_observed(relay->phone, &before);
 	setup_registered(relay);
 }
 
