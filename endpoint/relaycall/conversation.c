@@ -269,6 +269,11 @@ void conversation_start(struct conversation *conversation, uint64_t call)
 		c->record.answered_ms = c->record.info.answered_ms;
 	else
 		c->record.answered_ms = now;
+	// Who answers at once does so in the moment in which it rings.
+	if (c->record.answered_ms < c->record.ringing_ms)
+		c->record.ringing_ms = c->record.answered_ms;
+	if (c->record.start_ms > c->record.answered_ms)
+		c->record.start_ms = c->record.answered_ms;
 	c->sending = c->playing = (struct beat){.next_ms = now, .period_ms = VOICE_FRAME_MS};
 	c->look_at = now + LOOK_MS;
 	c->end_at = c->options->duration_ms > 0 ? now + c->options->duration_ms : UINT64_MAX;
