@@ -160,6 +160,7 @@ struct talk {
 	struct paths paths;
 	struct control control;
 	uint64_t rekey_at;
+	uint8_t loss_told; // percent, to the peer
 	struct path_news news[PHONE_NEWS_MAX];
 	unsigned news_count;
 	uint8_t doubted; // legs that have fallen silent: their relays are to be asked
@@ -327,7 +328,7 @@ void media_usable(struct talk *talk, unsigned path, bool usable, unsigned rtt_ms
 
 // ---- words.c ----
 
-enum word { WORD_ANSWER = 1, WORD_HANGUP, WORD_CANDIDATES };
+enum word { WORD_ANSWER = 1, WORD_HANGUP, WORD_CANDIDATES, WORD_LOSS };
 
 void words_say(struct talk *talk, enum word word, const void *body, size_t size);
 void words_hear(struct talk *talk, uint8_t word, const uint8_t *body, size_t size);

@@ -107,6 +107,8 @@ enum phone_event_type {
 	PHONE_VOICE,
 	// Frames go another way from now on: call, path.
 	PHONE_PATH,
+	// How much of our voice the peer misses: call, loss.
+	PHONE_LOSS,
 	// Over; the id means nothing any more: call, ended.
 	PHONE_ENDED,
 };
@@ -157,6 +159,9 @@ struct phone_event {
 			uint8_t before, now; // PHONE_PATH: bit sets of paths
 			enum phone_path_why why;
 		} path;
+		struct {
+			uint8_t percent;
+		} loss;
 		struct {
 			enum phone_end why;
 		} ended;
@@ -221,6 +226,12 @@ int phone_hangup(struct phone *phone, uint64_t call, struct endpoint_time now);
 // use. 0: sent; -ENOTCONN: not answered, or no path yet; -EMSGSIZE; -ENOENT.
 int phone_voice(struct phone *phone, uint64_t call, const void *data, size_t size,
 	struct endpoint_time now);
+
+// Tells the peer how much of its voice is missing here, in percent, so that its codec makes up for
+// it; what is no news is not sent, so it may be called often. -ENOENT; -ENOTCONN: not answered;
+// -EINVAL: more than 100.
+int phone_report_loss(
+	struct phone *phone, uint64_t call, unsigned percent, struct endpoint_time now);
 
 enum phone_state { PHONE_CALLING, PHONE_STATE_RINGING, PHONE_STATE_INCOMING, PHONE_TALKING };
 

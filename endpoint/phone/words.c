@@ -5,7 +5,10 @@
 //     ANSWER      nothing     the callee's user has answered
 //     HANGUP      nothing     it is over; before the answer: declined, or given up
 //     CANDIDATES  a list      all candidates of a newer generation (endpoint/agent)
+//     LOSS        percent, 1  how much of the other's voice is missing
 #include "endpoint/phone/inside.h"
+
+#include <errno.h>
 
 enum {
 	GIVE_UP_MS = PHONE_LOST_MS,
@@ -41,7 +44,37 @@ void words_hear(struct talk *talk, uint8_t word, const uint8_t *body, size_t siz
 	case WORD_CANDIDATES:
 		direct_candidates(talk, body, size);
 		break;
+	case WORD_LOSS:
+		if (talk->state == TALK_TALKING && size == 1 && body[0] <= 100)
+			inside_tell(talk->phone, &(struct phone_event){
+							 .type = PHONE_LOSS,
+							 .call = talk->id,
+							 .loss = {.percent = body[0]},
+						 });
+		break;
 	default: // of a later version
 		break;
 	}
+}
+
+int phone_report_loss(
+	struct phone *phone, uint64_t call, unsigned percent, struct endpoint_time now)
+{
+	int result = 0;
+
+	if (percent > 100)
+		return -EINVAL;
+	inside_enter(phone, now);
+	struct talk *talk = talk_find(phone, call);
+	if (talk == NULL) {
+		result = -ENOENT;
+	} else if (talk->state != TALK_TALKING) {
+		result = -ENOTCONN;
+	} else if (percent != talk->loss_told) {
+		const uint8_t body = (uint8_t)percent;
+		talk->loss_told = body;
+		words_say(talk, WORD_LOSS, &body, sizeof(body));
+	}
+	inside_leave(phone);
+	return result;
 }

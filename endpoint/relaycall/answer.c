@@ -225,6 +225,10 @@ static void on_event(struct calling *calling, const struct phone_event *event)
 		if (ours)
 			conversation_path(&a->conversation, event);
 		break;
+	case PHONE_LOSS:
+		if (ours)
+			conversation_loss(&a->conversation, event);
+		break;
 	case PHONE_ENDED:
 		if (ours)
 			ended(a, event);

@@ -116,6 +116,9 @@ static void on_event(struct calling *calling, const struct phone_event *event)
 	case PHONE_PATH:
 		conversation_path(c, event);
 		break;
+	case PHONE_LOSS:
+		conversation_loss(c, event);
+		break;
 	case PHONE_ENDED:
 		ended(o, event->ended.why);
 		break;

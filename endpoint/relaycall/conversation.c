@@ -218,8 +218,8 @@ static void on_timer(uv_timer_t *timer)
 	}
 	if (c->call != 0 && now >= c->look_at) {
 		c->look_at = now + LOOK_MS;
-		// Ways there and back are mostly alike, and the peer is not asked.
-		voice_sender_expect_loss(c->sender, c->record.voice.loss_percent);
+		(void)phone_report_loss(
+			c->phone, c->call, c->record.voice.loss_percent, phone_driver_now());
 		call_view_status(c->view, &c->record, now);
 	}
 	if (c->call != 0 && now >= c->end_at)
@@ -297,6 +297,12 @@ void conversation_path(struct conversation *conversation, const struct phone_eve
 	c->sending.next_ms = now;
 	send_due(c, now);
 	set_timer(c);
+}
+
+void conversation_loss(struct conversation *c, const struct phone_event *event)
+{
+	if (c->sender != NULL)
+		voice_sender_expect_loss(c->sender, event->loss.percent);
 }
 
 void conversation_voice(struct conversation *conversation, const struct phone_event *event)

@@ -45,8 +45,9 @@ void conversation_record(struct conversation *conversation, bool incoming,
 	const uint8_t identity_key[ENDPOINT_KEY_SIZE], const char *name, bool known);
 // The call was answered.
 void conversation_start(struct conversation *conversation, uint64_t call);
-// PHONE_PATH and PHONE_VOICE.
+// PHONE_PATH, PHONE_LOSS and PHONE_VOICE.
 void conversation_path(struct conversation *conversation, const struct phone_event *event);
+void conversation_loss(struct conversation *conversation, const struct phone_event *event);
 void conversation_voice(struct conversation *conversation, const struct phone_event *event);
 // The call is over, or is going to be: what was received is written, everything closed, the record
 // shown and kept. word, text: call_words.h.

@@ -531,6 +531,27 @@ static void a_long_call_by_relay_only(void **state)
 	assert_true(alice->heard_last_at + 100 > t.now_ms);
 }
 
+static void the_peer_is_told_its_losses(void **state)
+{
+	(void)state;
+	begin(43, &cone, &cone, 1);
+	assert_int_equal(phone_report_loss(alice->phone, 1, 5, town_time(&t)), -ENOENT);
+	call(alice, bob);
+	assert_int_equal(phone_report_loss(alice->phone, alice->call, 5, town_time(&t)), -ENOTCONN);
+	assert_int_equal(phone_hangup(alice->phone, alice->call, town_time(&t)), 0);
+	town_run(&t, 3000);
+	talk();
+	town_run(&t, 500);
+	assert_int_equal(phone_report_loss(alice->phone, alice->call, 101, town_time(&t)), -EINVAL);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(phone_report_loss(alice->phone, alice->call, 7, town_time(&t)), 0);
+	town_run(&t, 500);
+	struct town_event *event = town_find(bob, 0, PHONE_LOSS);
+	assert_non_null(event);
+	assert_int_equal(event->event.loss.percent, 7);
+	assert_null(town_find(bob, (unsigned)(event - bob->events) + 1, PHONE_LOSS));
+}
+
 static void all_is_lost(void **state)
 {
 	(void)state;
@@ -598,6 +619,7 @@ int main(void)
 		TEST(the_way_opens_late),
 		TEST(a_long_call),
 		TEST(a_long_call_by_relay_only),
+		TEST(the_peer_is_told_its_losses),
 		TEST(all_is_lost),
 		TEST(altered_on_its_way),
 	};
