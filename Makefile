@@ -73,7 +73,10 @@ bpf_c := $(wildcard ebpf/*.bpf.c)
 unit_c := $(wildcard tests/unit/test_*.c)
 fuzz_c := $(wildcard tests/fuzz/fuzz_*.c)
 secrets_c := $(wildcard tests/secrets/*.c)
-sim_c := $(wildcard tests/sim/*.c)
+calls_c := $(wildcard tests/sim/calls_*.c)
+sim_c := $(filter-out $(calls_c),$(wildcard tests/sim/*.c))
+# What both simulations have: the clock, chance, and the relay.
+calls_c += $(patsubst %,tests/sim/%.c,account clock control dice frame map relay relay_memory relay_turn trace)
 lab_c := $(filter-out tests/lab/wire_main.c,$(wildcard tests/lab/*.c)) tests/sim/dice.c
 peers := $(patsubst tests/interop/%.c,$(OUT)/tests/%,$(wildcard tests/interop/*_peer.c))
 perf_c := $(wildcard perf/*.c)
@@ -122,7 +125,7 @@ unit: test-programs ## only the unit tests; SANITIZE=1 under ASan and UBSan
 	@tests/run --unit $(OUT)/tests $(T)
 
 .PHONY: test-programs secrets-programs fuzz-programs perf-programs
-test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim $(OUT)/tests/wire $(peers) secrets-programs)
+test-programs: $(patsubst tests/unit/%.c,$(OUT)/tests/%,$(unit_c)) $(if $(SANITIZE),,$(OUT)/tests/sim $(OUT)/tests/sim-calls $(OUT)/tests/wire $(peers) secrets-programs)
 secrets-programs: $(patsubst tests/secrets/%.c,build/secrets/%,$(secrets_c))
 fuzz-programs: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_c))
 perf-programs: $(patsubst perf/%.c,build/perf/%,$(perf_c))
@@ -136,6 +139,11 @@ fuzz: dependencies ## fuzz one target for long: F=name, TIME=600 seconds
 sim: dependencies ## simulate clients and a relay from a seed: SEED=n, CLIENTS=n, FOLLOW=client
 	@$(MAKE) --no-print-directory $(OUT)/tests/sim
 	@$(OUT)/tests/sim --seed '$(or $(SEED),1)' --clients '$(or $(CLIENTS),1000)' $(if $(FOLLOW),--follow '$(FOLLOW)')
+
+.PHONY: sim-calls
+sim-calls: dependencies ## simulate pairs of phones behind NATs from a seed: SEED=n, PAIRS=n, FOLLOW=user
+	@$(MAKE) --no-print-directory $(OUT)/tests/sim-calls
+	@$(OUT)/tests/sim-calls --seed '$(or $(SEED),1)' --pairs '$(or $(PAIRS),4)' $(if $(FOLLOW),--follow '$(FOLLOW)')
 
 .PHONY: bench
 bench: build ## run the benchmarks of perf/; B=name runs one
@@ -230,6 +238,11 @@ $(OUT)/tests/%: $(OUT)/obj/tests/unit/%.o $(archives)
 $(OUT)/tests/sim: $(call object,$(sim_c)) $(archives)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(call wraps,$(sim_c)) -o $@ $(call object,$(sim_c)) -Wl,--start-group $(archives) -Wl,--end-group \
+		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
+
+$(OUT)/tests/sim-calls: $(call object,$(calls_c)) $(archives)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(call wraps,$(calls_c)) -o $@ $(call object,$(calls_c)) -Wl,--start-group $(archives) -Wl,--end-group \
 		-Wl,--as-needed $(DPDK_LIBS) $(BPF_LIBS) $(CONTROLPLANE_LIBS) $(RELAYCTL_LIBS) $(RELAYCALL_LIBS)
 
 $(OUT)/tests/wire: $(OUT)/obj/tests/lab/wire_main.o $(OUT)/lab.a $(OUT)/lib.a

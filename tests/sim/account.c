@@ -14,6 +14,7 @@ enum { SHOWN = 16 };
 
 struct account {
 	uint64_t received, sent;
+	uint64_t binding_received, binding_sent; // of these; sent: besides
 	bool proven;
 	unsigned given_count;
 	uint64_t given[SHOWN]; // hashes of cookies and tokens that went there last
@@ -95,6 +96,8 @@ void account_arrived(const struct net_endpoint *source, const uint8_t *data, siz
 {
 	struct account *account = account_of(source);
 	account->received += ip_bytes(source, size);
+	if (size > 0 && data[0] <= 3)
+		account->binding_received += ip_bytes(source, size);
 	const uint8_t *shown = to_relay(data, size);
 	if (account->proven || shown == NULL)
 		return;
@@ -107,10 +110,17 @@ void account_left(const struct net_endpoint *destination, const uint8_t *data, s
 {
 	struct account *account = account_of(destination);
 	unsigned client = network_owner(destination);
-	account->sent += ip_bytes(destination, size);
 	if (account->received == 0)
 		sim_fail(client, SIM_NOBODY,
 			"the relay has sent to a transport address that sent nothing");
+	// A Binding reply is at most 1.4 times its request (ARCHITECTURE, flood rule).
+	if (size > 0 && data[0] <= 3) {
+		account->binding_sent += ip_bytes(destination, size);
+		if (account->binding_sent * 5 > account->binding_received * 7)
+			sim_fail(client, SIM_NOBODY, "Binding replies are too large");
+		return;
+	}
+	account->sent += ip_bytes(destination, size);
 	if (!account->proven && account->sent > account->received)
 		sim_fail(client, SIM_NOBODY,
 			"%llu bytes have been sent to an unproven transport address that sent %llu",

@@ -225,7 +225,7 @@ void control_open(uint64_t seed, const struct config *config)
 		abort();
 }
 
-void control_start(void)
+void control_launch(void)
 {
 	const struct dataplane_events events = {
 		.connected = connected,

@@ -9,9 +9,9 @@
 
 struct config;
 
-// Once; then control_start.
+// Once; then control_launch.
 void control_open(uint64_t seed, const struct config *config);
-void control_start(void);
+void control_launch(void);
 // As kill -9.
 void control_stop(void);
 void control_drain(bool on, uint32_t deadline_ms);

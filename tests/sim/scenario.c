@@ -142,7 +142,7 @@ static void start_control(void *object, uint64_t argument)
 {
 	(void)object;
 	(void)argument;
-	control_start();
+	control_launch();
 }
 
 static void restart_control(void *object, uint64_t argument)
@@ -297,7 +297,7 @@ void scenario_run(void)
 	client_open(seed);
 	adversary_open(seed);
 	start_dataplane(NULL, 0);
-	control_start();
+	control_launch();
 	plan_relay();
 	plan_clients();
 	for (unsigned i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {

@@ -179,6 +179,8 @@ static inline void side_up(struct side *side, unsigned link)
 		paths_relay_usable(&side->paths, link, 0, now);
 		return;
 	}
+	if (link >= LINKS)
+		abort();
 	unsigned old = side->number_of[link];
 	uint8_t number =
 		(uint8_t)paths_direct_usable(&side->paths, !side->unsure, rtt == 0 ? 1 : rtt, now);
