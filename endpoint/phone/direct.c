@@ -363,7 +363,7 @@ void direct_hosts(struct talk *talk)
 bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_transport *source,
 	const uint8_t *data, size_t size)
 {
-	bool from_relay = relays_of_source(phone, source) != NULL;
+	bool from_relay = relays_are_at(phone, source);
 
 	for (unsigned i = 0; i < PHONE_CALLS_MAX; i++) {
 		struct talk *talk = phone->talks[i];

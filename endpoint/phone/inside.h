@@ -70,7 +70,10 @@ void relays_reap(struct phone *phone);
 void relays_tick(struct phone *phone);
 uint64_t relays_deadline(const struct phone *phone);
 void relays_network_changed(struct phone *phone);
-struct known_relay *relays_of_source(struct phone *phone, const struct endpoint_transport *source);
+bool relays_are_at(const struct phone *phone, const struct endpoint_transport *source);
+// Not STUN, not an envelope. False: from no relay of ours.
+bool relays_receive(struct phone *phone, const struct endpoint_transport *source,
+	const uint8_t *data, size_t size);
 
 // ---- bases.c ----
 

@@ -157,15 +157,13 @@ void phone_receive(struct phone *phone, unsigned base, const struct endpoint_tra
 		return;
 	inside_enter(phone, now);
 	inside_count(phone, PHONE_COUNTER_received);
-	struct known_relay *relay = relays_of_source(phone, source);
 	if (data[0] <= 3) {
 		if (!direct_receive(phone, base, source, data, size))
 			inside_count(phone, PHONE_COUNTER_ignored_source);
 	} else if (data[0] == ENVELOPE_FIRST_BYTE) {
 		media_from_base(phone, base, source, data, size);
-	} else if (relay != NULL && (int)base == bases_first(phone, source->family)) {
-		endpoint_receive(relay->core, source, data, size, now);
-	} else {
+	} else if ((int)base != bases_first(phone, source->family) ||
+		   !relays_receive(phone, source, data, size)) {
 		inside_count(phone, PHONE_COUNTER_ignored_source);
 	}
 	inside_leave(phone);

@@ -4,6 +4,8 @@
 // left when the last of its calls is over.
 #include "endpoint/phone/inside.h"
 
+#include "lib/wire/native.h"
+
 #include <sodium.h>
 
 #include <errno.h>
@@ -86,10 +88,10 @@ static void dispatch(struct known_relay *relay, const struct endpoint_event *eve
 			tell(relay, PHONE_OTHER, event);
 		return;
 	case ENDPOINT_INVITE:
-		if (event->size > 0 && event->data[0] == PHONE_OFFER_KIND)
-			setup_invite(relay, event);
-		else
+		if (event->size == 0 || event->data[0] != PHONE_OFFER_KIND)
 			tell(relay, PHONE_OTHER, event);
+		else if (relay->home) // elsewhere we only call
+			setup_invite(relay, event);
 		return;
 	default:
 		talk = event->call != 0 ? talk_of_leg(phone, relay, event->call, &number) : NULL;
@@ -251,15 +253,36 @@ void relays_network_changed(struct phone *phone)
 			endpoint_network_changed(phone->relays[i].core, phone->now);
 }
 
-struct known_relay *relays_of_source(struct phone *phone, const struct endpoint_transport *source)
+static bool is_at(const struct known_relay *relay, const struct endpoint_transport *source)
 {
+	for (size_t i = 0; relay->core != NULL && i < relay->is.address_count; i++)
+		if (transport_equal(&relay->is.addresses[i], source))
+			return true;
+	return false;
+}
+
+bool relays_are_at(const struct phone *phone, const struct endpoint_transport *source)
+{
+	for (unsigned i = 0; i < PHONE_CORES_MAX; i++)
+		if (is_at(&phone->relays[i], source))
+			return true;
+	return false;
+}
+
+// Two cores may be at one relay: one that is leaving it, or that a card names with another key.
+// What was not asked by one of them, it ignores; what is by address is for all that have it, so
+// once.
+bool relays_receive(struct phone *phone, const struct endpoint_transport *source,
+	const uint8_t *data, size_t size)
+{
+	bool any = false;
+
 	for (unsigned i = 0; i < PHONE_CORES_MAX; i++) {
 		struct known_relay *relay = &phone->relays[i];
-		if (relay->core == NULL)
+		if (!is_at(relay, source) || (any && data[0] == NATIVE_FIRST_ADDRESS))
 			continue;
-		for (size_t j = 0; j < relay->is.address_count; j++)
-			if (transport_equal(&relay->is.addresses[j], source))
-				return relay;
+		any = true;
+		endpoint_receive(relay->core, source, data, size, phone->now);
 	}
-	return NULL;
+	return any;
 }

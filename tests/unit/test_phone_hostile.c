@@ -568,6 +568,55 @@ static void silent_relays_of_a_card(void **state)
 		assert_in_range(c.by_host[i], 1, 26); // from two sockets
 }
 
+static bool keep_from_alice(struct town *town, struct town_packet *p)
+{
+	return town_relay_at(town, &p->source) == NULL ||
+	       !net_address_equal(&p->destination.address, &alice->outside);
+}
+
+// The relay that is being left, or that a lying card names with another key, has the same address
+// as the one that is wanted.
+static void two_cores_at_one_relay(void **state)
+{
+	(void)state;
+	begin(13, NULL, false, true);
+	phone_free(alice->phone);
+	alice->phone = NULL;
+	alice = town_user_make(&t, 0, NULL, 0);
+	talk();
+	alice->talks = bob->talks = false;
+	assert_int_equal(phone_hangup(alice->phone, alice->call, town_time(&t)), 0);
+	while (talks(alice) > 0)
+		assert_true(town_step(&t, t.now_ms + 2000));
+	t.look = keep_from_alice; // that it has left is not heard
+	town_run(&t, 100);
+	t.look = NULL;
+	alice->event_count = 0;
+	call(alice, bob);
+	assert_non_null(town_wait(&t, alice, 0, PHONE_RINGING, 350));
+	assert_int_equal(phone_hangup(alice->phone, alice->call, town_time(&t)), 0);
+	town_run(&t, 5000);
+	// A card with a wrong key, and one with the right one, at once.
+	struct phone_contact contact;
+	town_contact(bob, &contact);
+	contact.relays[0].has_key = true;
+	memset(contact.relays[0].key, 7, sizeof(contact.relays[0].key));
+	alice->event_count = bob->event_count = 0;
+	assert_int_equal(phone_call(alice->phone, &contact, &alice->call, town_time(&t)), 0);
+	memcpy(contact.relays[0].key, t.relays[0].relay.public_key, 32);
+	assert_int_equal(phone_call(alice->phone, &contact, &alice->call, town_time(&t)), 0);
+	assert_non_null(town_wait(&t, alice, 0, PHONE_RINGING, 1000));
+	struct town_event *event = town_wait(&t, alice, 0, PHONE_ENDED, 1000);
+	assert_non_null(event);
+	assert_int_equal(event->event.ended.why, PHONE_END_RELAY);
+	assert_true(event->event.call != alice->call);
+	town_run(&t, 2000);
+	unsigned rang = 0;
+	for (unsigned i = 0; i < bob->event_count; i++)
+		rang += bob->events[i].event.type == PHONE_INCOMING;
+	assert_int_equal(rang, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,6 +632,7 @@ int main(void)
 		TEST(a_relay_lies_about_where_we_are),
 		TEST(old_places_are_forgotten),
 		TEST(silent_relays_of_a_card),
+		TEST(two_cores_at_one_relay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
