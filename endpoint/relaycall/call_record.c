@@ -9,12 +9,25 @@
 #include <sodium.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+// Who has talked with whom is not for everybody on the machine.
+static FILE *open_own(const char *path, int how)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
+	FILE *file = fd >= 0 ? fdopen(fd, how == O_APPEND ? "a" : "w") : NULL;
+
+	if (fd >= 0 && file == NULL)
+		close(fd);
+	return file;
+}
 
 int call_record_begin(const char *path)
 {
-	FILE *file = path != NULL ? fopen(path, "we") : NULL;
+	FILE *file = path != NULL ? open_own(path, O_TRUNC) : NULL;
 
 	if (path != NULL && file == NULL)
 		return relaycall_fail(
@@ -166,7 +179,7 @@ json_t *call_record_json(const struct call_record *record, bool addresses)
 
 int call_record_append(const struct call_record *record, bool addresses, const char *path)
 {
-	FILE *file = fopen(path, "ae");
+	FILE *file = open_own(path, O_APPEND);
 	if (file == NULL)
 		return -errno;
 	json_t *object = call_record_json(record, addresses);

@@ -34,7 +34,8 @@ struct call_record {
 void call_record_change(struct call_record *record, uint64_t now_ms, uint8_t before, uint8_t now,
 	enum phone_path_why why);
 
-// Makes a file empty that records are going to be added to; NULL: none. An exit code; said why.
+// Makes a file empty that records are going to be added to, a new one for its owner alone; NULL:
+// none. An exit code; said why.
 int call_record_begin(const char *path);
 
 struct json_t;

@@ -194,6 +194,7 @@ def direct():
     first, _ = ended(calling, answering)
     over = time.time()
     lab.expect("path", first["changes"][-1]["now"], ["direct"])
+    lab.expect("who may read the record", os.stat(calling.stats).st_mode & 0o777, 0o600)
     # Bob goes on, talks with somebody else, and has nothing to say to alice any more.
     again = calls.Run("mover", "call", "bob", *SOUND, "--duration", "2")
     lab.expect("exit of the next call", again.wait(20), 0)
