@@ -16,18 +16,75 @@ static struct talk *talk_of(struct town_user *u)
 	return NULL;
 }
 
-static void from_inside(struct town *t, struct town_user *from, struct town_user *to,
-	const uint8_t *bytes, size_t size)
+static void from_inside_at(struct town *t, struct town_user *from, struct town_user *to,
+	const struct net_endpoint *source, const uint8_t *bytes, size_t size)
 {
 	uint8_t sealed[ENDPOINT_BARE_MAX];
 	struct talk *talk = talk_of(from);
-	struct net_endpoint source = {.address = from->outside, .port = from->ports[0]};
-	struct endpoint_transport at = town_transport(&source);
+	struct endpoint_transport at = town_transport(source);
 
 	if (talk == NULL || size + ENVELOPE_OVERHEAD > sizeof(sealed) ||
 		envelope_seal(&talk->session, bytes, size, sealed) != 0)
 		return;
 	phone_receive(to->phone, 0, &at, sealed, size + ENVELOPE_OVERHEAD, town_time(t));
+}
+
+static void from_inside(struct town *t, struct town_user *from, struct town_user *to,
+	const uint8_t *bytes, size_t size)
+{
+	struct net_endpoint source = {.address = from->outside, .port = from->ports[0]};
+	from_inside_at(t, from, to, &source, bytes, size);
+}
+
+static void by_address(struct town *t, struct town_user *from, const struct town_user *to,
+	const uint8_t *bytes, size_t size)
+{
+	uint8_t address[ENDPOINT_ADDRESS_SIZE];
+
+	if (endpoint_peer_address(&to->phone->self,
+		    (uint32_t)(town_time(t).wall_s / t->relays[0].relay.epoch_seconds),
+		    address) == 0 &&
+		size <= ENDPOINT_RAW_MAX)
+		endpoint_send_to_address(
+			phone_core(from->phone, 0), address, bytes, size, town_time(t));
+}
+
+// A call whose offer opens, from a new identity, and carries the input; the leg is a real one.
+static void call_with(struct town *t, struct town_user *from, const struct town_user *to,
+	const uint8_t *bytes, size_t size)
+{
+	enum { PAYLOAD = 512 };
+	uint8_t id[PHONE_CALL_ID_SIZE], seed[32], prologue[SETUP_PROLOGUE_SIZE];
+	uint8_t payload[PAYLOAD] = {1}, message[HANDSHAKE_OFFER_OVERHEAD + PAYLOAD];
+	uint8_t offer[PHONE_OFFER_SIZE] = {PHONE_OFFER_KIND, PHONE_OFFER_VERSION};
+	uint8_t part[ENDPOINT_RAW_MAX];
+	const struct handshake_random random = {.fill = town_fill, .context = &from->random_state};
+	struct handshake_identity self;
+	struct handshake handshake;
+	struct phone_contact contact;
+	uint64_t call;
+
+	size = size < PAYLOAD - 65 ? size : PAYLOAD - 65;
+	town_contact(to, &contact);
+	town_fill(&from->random_state, id, sizeof(id));
+	town_fill(&from->random_state, seed, sizeof(seed));
+	handshake_identity_make(&self, seed);
+	setup_prologue(prologue, id, to->config.namespace_id);
+	memcpy(payload + 1, from->phone->self.namespace_id, 32);
+	memcpy(payload + 33, from->phone->self.delivery_key, 32);
+	memcpy(payload + 65, bytes, size);
+	if (handshake_offer(&handshake, &self, contact.identity_key, prologue, sizeof(prologue),
+		    &random, payload, 65 + size, message) != 0)
+		return;
+	handshake_wipe(&handshake);
+	memcpy(offer + 2, id, sizeof(id));
+	endpoint_open(phone_core(from->phone, 0), &contact.peer, offer, sizeof(offer), &call,
+		town_time(t));
+	size = HANDSHAKE_OFFER_OVERHEAD + 65 + size;
+	for (unsigned i = 0; i < fragment_count(size); i++) {
+		size_t one = fragment_make(part, id, FRAGMENT_OFFER, message, size, i);
+		by_address(t, from, to, part, one);
+	}
 }
 
 static void act(struct town *t, uint8_t what, const uint8_t *bytes, size_t size)
@@ -68,17 +125,16 @@ static void act(struct town *t, uint8_t what, const uint8_t *bytes, size_t size)
 	case 10:
 		relay_restart(&t->relays[0].relay);
 		break;
-	case 11: { // a part of a handshake, by address
-		struct endpoint_peer self = u->phone->self;
-		uint8_t address[ENDPOINT_ADDRESS_SIZE];
-		endpoint_peer_address(&self,
-			(uint32_t)(town_time(t).wall_s / t->relays[0].relay.epoch_seconds),
-			address);
-		if (size <= ENDPOINT_RAW_MAX)
-			endpoint_send_to_address(
-				phone_core(other->phone, 0), address, bytes, size, town_time(t));
+	case 11: // a part of a handshake, by address
+		by_address(t, other, u, bytes, size);
 		break;
-	}
+	case 12:
+		call_with(t, other, u, bytes, size);
+		break;
+	case 13: // from a place that nobody has told
+		outside.port = (uint16_t)(outside.port + (size > 0 ? bytes[0] : 1));
+		from_inside_at(t, other, u, &outside, bytes, size);
+		break;
 	default:
 		town_run(t, size ? bytes[0] * 8u : 50);
 		break;
