@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELAY_LEASES = 64, RELAY_PAIRS = 32, RELAY_KEEPALIVE_S = 20 };
+enum { RELAY_LEASES = 64, RELAY_PAIRS = 128, RELAY_KEEPALIVE_S = 20 };
 
 struct relay_lease {
 	uint8_t address[32], device[8];

@@ -366,6 +366,10 @@ static void one_call(void)
 	assert_int_equal(told(alice, PHONE_ANSWERED), 1);
 	assert_int_equal(told(alice, PHONE_INCOMING), 0);
 	assert_int_equal(told(alice, PHONE_ENDED) + told(bob, PHONE_ENDED), 0);
+}
+
+static void each_frame_once(void)
+{
 	// A planned switch doubles five frames, a silence some more.
 	assert_in_range(heard(bob), alice->next_frame - 5, alice->next_frame + 30);
 	assert_in_range(heard(alice), bob->next_frame - 5, bob->next_frame + 30);
@@ -382,6 +386,7 @@ static void said_twice_at_once(void **state)
 		talk();
 		town_run(&t, 1000);
 		one_call();
+		each_frame_once();
 		assert_int_equal(talks(alice), 1);
 		assert_int_equal(talks(bob), 1);
 		assert_true(phone_counter(bob->phone, PHONE_COUNTER_ignored_replay) > 100 ||
@@ -418,6 +423,7 @@ static void said_again_in_the_middle(void **state)
 	say_again(0x40, 1);
 	town_run(&t, 1000);
 	one_call();
+	each_frame_once();
 	struct phone_call_info info;
 	assert_int_equal(phone_call_info(alice->phone, alice->call, &info), 0);
 	assert_true(info.paths >> PHONE_DIRECT != 0);
@@ -449,6 +455,57 @@ static void said_again_when_it_is_over(void **state)
 	alice->event_count = bob->event_count = 0;
 	call();
 	assert_non_null(town_wait(&t, alice, 0, PHONE_ANSWERED, 5000));
+}
+
+// ---- numbers ----
+
+enum { NUMBERS = 1 << 16 };
+
+struct numbers {
+	bool used[2][NUMBERS];
+	unsigned count, phases;
+};
+
+// Each envelope that leaves a phone has a number that none before had, whatever its path and key.
+static bool number_it(struct town *town, struct town_packet *p)
+{
+	struct numbers *n = town->look_context;
+	const struct town_user *from = user_at(&p->source);
+	size_t at = p->data[0] == NATIVE_FIRST_HANDLE ? 8 : 0;
+	uint64_t number = 0;
+
+	if (from == NULL || from->number > 1 || p->data[at] != ENVELOPE_FIRST_BYTE)
+		return true;
+	for (unsigned i = 0; i < 8; i++)
+		number = number << 8 | p->data[at + 2 + i];
+	assert_true(number < NUMBERS);
+	assert_false(n->used[from->number][number]);
+	n->used[from->number][number] = true;
+	n->count++;
+	n->phases = p->data[at + 1] > n->phases ? p->data[at + 1] : n->phases;
+	return true;
+}
+
+static void no_number_twice(void **state)
+{
+	(void)state;
+	static struct numbers n;
+	begin(12, true);
+	t.look = number_it;
+	t.look_context = &n;
+	talk();
+	for (unsigned i = 0; i < 26; i++) {
+		if (i % 4 == 1)
+			t.direct_cut = !t.direct_cut; // to the relay and back
+		if (i % 7 == 3)
+			relay_restart(&t.relays[0].relay);
+		t.loss = i % 5 == 2 ? 30 : 0;
+		town_run(&t, 5000);
+	}
+	one_call();
+	assert_true(n.phases >= 1); // the key was another one in between
+	assert_true(n.count > 10000);
+	assert_true(talks(alice) == 1 && talks(bob) == 1);
 }
 
 // ---- who it is ----
@@ -522,6 +579,7 @@ int main(void)
 		TEST(said_twice_at_once),
 		TEST(said_again_in_the_middle),
 		TEST(said_again_when_it_is_over),
+		TEST(no_number_twice),
 		TEST(a_wrong_identity_gets_no_media),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

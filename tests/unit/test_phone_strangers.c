@@ -329,6 +329,37 @@ static void call_ids_of_others(void **state)
 	begin(6);
 }
 
+// Who rings, or is answered, opens the same leg again and again: no place in the relay's table of
+// calls is lost to us by that.
+static void legs_without_end(void **state)
+{
+	(void)state;
+	for (unsigned answered = 0; answered < 2; answered++) {
+		begin(8 + answered);
+		bob->answers = answered;
+		alice->answers = true;
+		call(carol, bob);
+		assert_non_null(
+			town_wait(&t, carol, 0, answered ? PHONE_ANSWERED : PHONE_RINGING, 1000));
+		uint8_t id[PHONE_CALL_ID_SIZE];
+		memcpy(id, carol->phone->talks[0]->call_id, sizeof(id));
+		for (unsigned i = 0; i < 90; i++) {
+			invite(bob, id);
+			town_run(&t, 5);
+			carol->event_count = 0;
+		}
+		struct endpoint_usage usage;
+		endpoint_usage(phone_core(bob->phone, 0), &usage);
+		assert_in_range(usage.calls, 1, ENDPOINT_CALLS_MAX / 4);
+		bob->event_count = 0;
+		call(bob, alice);
+		assert_non_null(town_wait(&t, bob, 0, PHONE_ANSWERED, 1000));
+		assert_int_equal(told(bob, PHONE_ENDED), 0);
+		town_end(&t);
+	}
+	begin(10);
+}
+
 // What comes to the sockets from anywhere, while there is a call and while there is none.
 static void noise(void **state)
 {
@@ -376,6 +407,7 @@ int main(void)
 		TEST(more_than_can_ring),
 		TEST(what_is_only_said),
 		TEST(call_ids_of_others),
+		TEST(legs_without_end),
 		TEST(noise),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
