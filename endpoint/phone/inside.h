@@ -166,7 +166,8 @@ struct talk {
 	uint8_t loss_told; // percent, to the peer
 	struct path_news news[PHONE_NEWS_MAX];
 	unsigned news_count;
-	uint8_t doubted; // legs that have fallen silent: their relays are to be asked
+	uint8_t doubted;   // legs that have fallen silent: their relays are to be asked
+	uint64_t ask_from; // not before
 
 	struct agent *agent;
 	struct agent_credentials credentials; // ours

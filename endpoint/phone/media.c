@@ -12,6 +12,7 @@
 enum {
 	REKEY_MS = 2 * 60 * 1000,
 	REKEY_AGAIN_MS = 1000,
+	ASK_PAUSE_MS = 5000,
 	NO_PATH = -1,
 };
 
@@ -294,7 +295,11 @@ static void ask_relays(struct talk *talk)
 {
 	uint8_t doubted = talk->doubted;
 
+	// What arrives is the peer's word: it must not have us ask without end.
+	if (doubted == 0 || talk->phone->now.monotonic_ms < talk->ask_from)
+		return;
 	talk->doubted = 0;
+	talk->ask_from = talk->phone->now.monotonic_ms + ASK_PAUSE_MS;
 	for (unsigned i = 0; i < PHONE_LEGS; i++)
 		if ((doubted & PATHS_MASK(i)) != 0 && talk->legs[i].state == LEG_OPEN)
 			endpoint_network_changed(talk->legs[i].relay->core, talk->phone->now);

@@ -259,6 +259,48 @@ static void garbage_from_inside(void **state)
 	assert_non_null(town_wait(&t, alice, 0, PHONE_ENDED, 1000));
 }
 
+static bool keep_what_alice_says(struct town *town, struct town_packet *p)
+{
+	size_t at = p->data[0] == NATIVE_FIRST_HANDLE ? 8 : 0;
+	(void)town;
+	return !net_address_equal(&p->source.address, &alice->outside) ||
+	       p->data[at] != ENVELOPE_FIRST_BYTE;
+}
+
+// A peer that says now that nothing of ours arrives, now that everything does, does not have us
+// register, switch or repeat without end.
+static void ages_that_come_and_go(void **state)
+{
+	(void)state;
+	begin(14, NULL, false, true);
+	talk();
+	uint8_t plain[FRAME_SIZE_MAX];
+	struct net_endpoint here = place(alice);
+	struct relay *r = &t.relays[0].relay;
+	unsigned registers = r->registers, solicits = r->solicits, switches = info(bob).switches;
+	alice->talks = false;
+	t.look = keep_what_alice_says; // in good faith
+	uint64_t order = t.order;
+	for (unsigned i = 0; i < 60 * 50; i++) {
+		bool late = i / 40 % 2;
+		struct frame_header header = {
+			.path = (uint8_t)(i % 4), .clock_ms = (uint16_t)t.now_ms};
+		memset(header.ages, late ? FRAME_AGE_LONGER : 1, sizeof(header.ages));
+		size_t size = frame_probe(header, FRAME_PROBE_FOR_VOICE, t.now_ms, plain);
+		from_inside(alice, bob, &here, plain, size);
+		town_run(&t, 20);
+		if (bob->event_count > TOWN_EVENTS / 2)
+			bob->event_count = 0;
+		if (alice->event_count > TOWN_EVENTS / 2)
+			alice->event_count = 0;
+	}
+	assert_in_range(r->registers - registers, 1, 15);
+	assert_in_range(r->solicits - solicits, 1, 15);
+	assert_true(t.order - order < 20000); // of 3000 frames, each probe answered
+	assert_in_range(info(bob).switches - switches, 0, 120);
+	assert_null(town_find(bob, 0, PHONE_ENDED));
+}
+
 static void say_candidates(uint32_t generation, unsigned hosts, uint64_t *random)
 {
 	struct agent_candidate list[AGENT_LOCAL_MAX];
@@ -624,6 +666,7 @@ int main(void)
 		TEST(a_guess_is_not_confirmed),
 		TEST(relay_only_confirms_no_guess),
 		TEST(garbage_from_inside),
+		TEST(ages_that_come_and_go),
 		TEST(candidates_of_third_parties),
 		TEST(frames_from_third_parties),
 		TEST(a_relay_ends_all_legs),
