@@ -147,8 +147,13 @@ sim-calls: dependencies ## simulate pairs of phones behind NATs from a seed: SEE
 
 .PHONY: bench
 bench: build ## run the benchmarks of perf/; B=name runs one
-	@$(MAKE) --no-print-directory $(jobs) perf-programs
+	@$(MAKE) --no-print-directory $(jobs) perf-programs $(OUT)/tests/wire
 	@perf/run $(B)
+
+.PHONY: matrix
+matrix: build ## calls between all pairs of NATs: path and time of each, into perf/results/; SHORT=1: a subset, only printed
+	@$(MAKE) --no-print-directory $(jobs) $(OUT)/tests/wire
+	@$(if $(SHORT),RESULTS=build/results )SHORT='$(SHORT)' perf/run matrix
 
 .PHONY: lint
 lint: dependencies ## clang-format, clang-tidy, cppcheck, and the blindness check of dataplane/

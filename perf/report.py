@@ -268,10 +268,27 @@ def plot(results, targets):
     return "\n".join([head, tag("title", "Blindrelay: results of perf/run"), f"<style>{STYLE}</style>", *body, "</svg>"]) + "\n"
 
 
+# ---- calls between networks ----
+
+def matrix(result):
+    """Figures with "table": {"delay_ms", "lines", "summary", "repetitions"}."""
+    lines = ["# Calls between networks", "", "Made by `make matrix` from matrix.json; do not edit. D: direct, and the ms after the callee's answer until both ends had sent a frame",
+             "that way; R: by the relay, and the ms until both had heard the first frame from it. tests/system/call_matrix.py says what each pair should be.", "",
+             *machines({"matrix": result})]
+    for figure in result["figures"]:
+        if isinstance(figure.get("table"), dict):
+            its = figure["table"]
+            lines += ["", f"## {its['delay_ms']} ms a wire", "", *its["lines"], "", f"{its['summary']}; {its['repetitions']} tried again because of a time."]
+    return "\n".join(lines) + "\n"
+
+
 def write(folder, targets):
-    """Draws both from what lies in folder. Returns the results."""
+    """Draws all from what lies in folder. Returns the results."""
     results = read_results(folder)
-    for name, text in (("TABLE.md", table(results, targets)), ("plot.svg", plot(results, targets))):
+    texts = {"TABLE.md": table(results, targets), "plot.svg": plot(results, targets)}
+    if "matrix" in results:
+        texts["MATRIX.md"] = matrix(results["matrix"])
+    for name, text in texts.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
             f.write(text)
     return results
