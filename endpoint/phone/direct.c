@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Direct paths: what the agent is given (sockets, addresses, what relays see, the peer's list), and
-// which of its valid pairs are paths. Two pairs at most are paths at a time; a better one takes the
-// place of the one that carries nothing.
+// The search for direct paths: what the agent is given (sockets, addresses, what relays see, the
+// peer's list, datagrams, the time), and what it tells.
 #include "endpoint/phone/inside.h"
 
 #include <sodium.h>
@@ -22,108 +21,6 @@ static const enum agent_class classes[] = {
 	[PHONE_HOST_VPN] = AGENT_VPN,
 	[PHONE_HOST_VIRTUAL] = AGENT_VIRTUAL,
 };
-
-// ---- pairs as paths ----
-
-static int slot_of(const struct talk *talk, uint32_t pair)
-{
-	for (int i = 0; i < 2; i++)
-		if (talk->direct[i] == pair)
-			return i;
-	return -1;
-}
-
-static void take(struct talk *talk, uint32_t pair)
-{
-	struct agent_pair_info info;
-
-	if (agent_pair_info(talk->agent, pair, &info) != 0)
-		return;
-	unsigned path = paths_direct_usable(
-		&talk->paths, info.confirmed, info.rtt_ms, talk->phone->now.monotonic_ms);
-	talk->direct[path - PHONE_DIRECT] = pair;
-	struct phone_path_info *shown = &talk->info.path[path];
-	*shown = (struct phone_path_info){
-		.round_trip_ms = info.rtt_ms,
-		.local = info.local,
-		.remote = info.remote,
-	};
-	media_changed(talk);
-}
-
-// A pair may be used before a check of ours has told how the peer sees us.
-void direct_info(const struct talk *talk, struct phone_call_info *out)
-{
-	struct agent_pair_info info;
-
-	for (unsigned i = 0; i < 2; i++)
-		if (talk->agent != NULL && talk->direct[i] != 0 &&
-			agent_pair_info(talk->agent, talk->direct[i], &info) == 0 &&
-			info.local.family != 0)
-			out->path[PHONE_DIRECT + i].local = info.local;
-}
-
-// Whether a is worth being put in b's place. Never both ways round: each would take the other's
-// place with every frame that comes.
-static bool better(const struct agent_pair_info *a, const struct agent_pair_info *b)
-{
-	if (a->confirmed != b->confirmed)
-		return a->confirmed;
-	if (a->confirmed && a->rtt_ms + 10 <= b->rtt_ms && a->rtt_ms * 3 <= b->rtt_ms * 2)
-		return true;
-	return a->priority > b->priority && a->rtt_ms < b->rtt_ms + 10;
-}
-
-static void consider(struct talk *talk, uint32_t pair)
-{
-	struct agent_pair_info it, other;
-
-	if (slot_of(talk, pair) >= 0 || agent_pair_info(talk->agent, pair, &it) != 0 || !it.valid)
-		return;
-	for (int i = 0; i < 2; i++)
-		if (talk->direct[i] == 0) {
-			take(talk, pair);
-			return;
-		}
-	for (int i = 0; i < 2; i++)
-		if (!(talk->info.paths >> (PHONE_DIRECT + i) & 1) &&
-			agent_pair_info(talk->agent, talk->direct[i], &other) == 0 &&
-			better(&it, &other)) {
-			take(talk, pair);
-			return;
-		}
-}
-
-static void confirmed(struct talk *talk, uint32_t pair)
-{
-	struct agent_pair_info info;
-	int slot = slot_of(talk, pair);
-
-	if (slot < 0) {
-		consider(talk, pair);
-		return;
-	}
-	if (agent_pair_info(talk->agent, pair, &info) != 0)
-		return;
-	talk->info.path[PHONE_DIRECT + slot].local = info.local;
-	paths_direct_sure(&talk->paths, (unsigned)(PHONE_DIRECT + slot), info.rtt_ms,
-		talk->phone->now.monotonic_ms);
-	media_changed(talk);
-}
-
-static void lost(struct talk *talk, uint32_t pair)
-{
-	uint32_t valid[AGENT_PAIRS_MAX];
-	int slot = slot_of(talk, pair);
-
-	if (slot < 0)
-		return;
-	talk->direct[slot] = 0;
-	media_usable(talk, (unsigned)(PHONE_DIRECT + slot), false, 0);
-	size_t count = agent_pairs(talk->agent, valid, AGENT_PAIRS_MAX);
-	for (size_t i = 0; i < count && talk->direct[slot] == 0; i++)
-		consider(talk, valid[i]);
-}
 
 // ---- out of the agent ----
 
@@ -172,14 +69,14 @@ static void on_event(void *context, const struct agent_event *event)
 		break;
 	case AGENT_PAIR_VALID:
 		if (talk->has_session)
-			consider(talk, event->pair);
+			pairs_consider(talk, event->pair);
 		break;
 	case AGENT_PAIR_CONFIRMED:
 		if (talk->has_session)
-			confirmed(talk, event->pair);
+			pairs_confirmed(talk, event->pair);
 		break;
 	case AGENT_PAIR_LOST:
-		lost(talk, event->pair);
+		pairs_lost(talk, event->pair);
 		break;
 	case AGENT_EXHAUSTED:
 		search_again(talk);
@@ -325,7 +222,7 @@ static void forget_observed(struct talk *talk, const struct endpoint_transport *
 	int base = bases_first(talk->phone, old->family);
 	for (size_t i = 0; i < count && base >= 0; i++)
 		if (candidates[i].type == AGENT_SERVER_REFLEXIVE &&
-			memcmp(&candidates[i].transport, old, sizeof(*old)) == 0)
+			inside_same_transport(&candidates[i].transport, old))
 			(void)agent_candidate_remove(
 				talk->agent, (unsigned)base, old, talk->phone->now.monotonic_ms);
 }
@@ -379,28 +276,6 @@ bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_tr
 bool direct_wanted(const struct talk *talk)
 {
 	return talk->agent != NULL && talk->disclosed;
-}
-
-int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source)
-{
-	if (talk->agent == NULL)
-		return -1;
-	uint32_t pair = agent_pair_of(talk->agent, base, source);
-	if (pair == 0)
-		pair = agent_heard(talk->agent, base, source, talk->phone->now.monotonic_ms);
-	if (pair == 0)
-		return -1;
-	consider(talk, pair);
-	int slot = slot_of(talk, pair);
-	return slot < 0 ? -1 : PHONE_DIRECT + slot;
-}
-
-void direct_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size)
-{
-	uint32_t pair = talk->direct[path - PHONE_DIRECT];
-
-	if (talk->agent != NULL && pair != 0)
-		(void)agent_pair_send(talk->agent, pair, data, size, talk->phone->now.monotonic_ms);
 }
 
 // ---- time ----

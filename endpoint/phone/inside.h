@@ -7,8 +7,8 @@
 //     setup.c     until there is a session, with setup_caller.c and setup_callee.c
 //     payload.c   what handshakes carry
 //     leg.c       the relays' legs of a call
-//     direct.c    the agent: candidates, pairs, numbers 2 and 3 of the paths
-//     media.c     frames out and in
+//     direct.c    the agent: candidates      pairs.c    its pairs, as numbers 2 and 3 of the paths
+//     media.c     frames out and in         news.c     what the paths tell
 //     words.c     control messages: answer, hang up, candidates
 //     fragment.c  handshake messages in datagrams
 //
@@ -28,6 +28,8 @@
 #include "endpoint/recent.h"
 #include "endpoint/session/envelope.h"
 #include "endpoint/session/handshake.h"
+
+#include <string.h>
 
 enum {
 	PHONE_LEGS = PHONE_RELAYS_MAX,
@@ -223,6 +225,13 @@ static inline uint64_t inside_earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static inline bool inside_same_transport(
+	const struct endpoint_transport *a, const struct endpoint_transport *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       memcmp(a->address, b->address, a->family == 4 ? 4 : 16) == 0;
+}
+
 // ---- talk.c ----
 
 struct talk *talk_make(struct phone *phone, bool caller, int *error);
@@ -309,12 +318,19 @@ bool direct_receive(struct phone *phone, unsigned base, const struct endpoint_tr
 	const uint8_t *data, size_t size);
 // Whether the peer may send to our sockets.
 bool direct_wanted(const struct talk *talk);
-// The path that something authentic came by; -1: none.
-int direct_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source);
-void direct_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size);
 void direct_tick(struct talk *talk);
-void direct_info(const struct talk *talk, struct phone_call_info *out);
 void direct_end(struct talk *talk);
+
+// ---- pairs.c ----
+
+// What the agent tells of a pair: it can be used, it is proven, it can not be used any more.
+void pairs_consider(struct talk *talk, uint32_t pair);
+void pairs_confirmed(struct talk *talk, uint32_t pair);
+void pairs_lost(struct talk *talk, uint32_t pair);
+// The path that something authentic came by; -1: none.
+int pairs_path_of(struct talk *talk, unsigned base, const struct endpoint_transport *source);
+void pairs_send(struct talk *talk, unsigned path, const uint8_t *data, size_t size);
+void pairs_info(const struct talk *talk, struct phone_call_info *out);
 
 // ---- media.c ----
 
@@ -324,11 +340,15 @@ void media_from_leg(struct talk *talk, unsigned number, const uint8_t *data, siz
 void media_from_base(struct phone *phone, unsigned base, const struct endpoint_transport *source,
 	const uint8_t *data, size_t size);
 void media_answered(struct talk *talk);
-void media_changed(struct talk *talk); // tells the user what the paths have told
 void media_info(const struct talk *talk, struct phone_call_info *out);
 void media_tick(struct talk *talk);
 uint64_t media_deadline(const struct talk *talk);
 void media_usable(struct talk *talk, unsigned path, bool usable, unsigned rtt_ms);
+
+// ---- news.c ----
+
+void news_event(void *context, const struct paths_event *event); // notes it; context: the talk
+void news_tell(struct talk *talk);                               // the user what was noted
 
 // ---- words.c ----
 

@@ -12,7 +12,6 @@
 enum {
 	REKEY_MS = 2 * 60 * 1000,
 	REKEY_AGAIN_MS = 1000,
-	ASK_PAUSE_MS = 5000,
 	NO_PATH = -1,
 };
 
@@ -29,7 +28,7 @@ static void send_frame(
 		return;
 	size += ENVELOPE_OVERHEAD;
 	if (path >= PHONE_DIRECT)
-		direct_send(talk, path, sealed, size);
+		pairs_send(talk, path, sealed, size);
 	else if (talk->legs[path].state == LEG_OPEN)
 		(void)endpoint_send(talk->legs[path].relay->core, talk->legs[path].call, sealed,
 			size, phone->now);
@@ -111,7 +110,7 @@ int phone_voice(
 	struct talk *talk = talk_find(phone, call);
 	int result = talk == NULL ? -ENOENT : send_voice(talk, data, size);
 	if (talk != NULL)
-		media_changed(talk);
+		news_tell(talk);
 	inside_leave(phone);
 	return result;
 }
@@ -164,7 +163,7 @@ static void opened(struct talk *talk, int path, const uint8_t *plain, size_t siz
 	default:
 		break;
 	}
-	media_changed(talk);
+	news_tell(talk);
 }
 
 static bool refused(struct talk *talk, int result)
@@ -213,7 +212,7 @@ void media_from_base(struct phone *phone, unsigned base, const struct endpoint_t
 			continue;
 		int result = envelope_open(&talk->session, data, size, plain);
 		if (result == 0) {
-			int path = direct_path_of(talk, base, source);
+			int path = pairs_path_of(talk, base, source);
 			opened(talk, path, plain, size - ENVELOPE_OVERHEAD);
 			sodium_memzero(plain, size);
 			return;
@@ -225,102 +224,6 @@ void media_from_base(struct phone *phone, unsigned base, const struct endpoint_t
 		again->info.replays++;
 	inside_count(phone,
 		again != NULL ? PHONE_COUNTER_ignored_replay : PHONE_COUNTER_ignored_envelope);
-}
-
-// ---- what the paths tell ----
-
-static enum phone_path_why why(const struct paths_event *event)
-{
-	switch (event->type) {
-	case PATHS_RELAY_ENGAGED:
-		return PHONE_PATH_ENGAGED;
-	case PATHS_DIRECT_FIRST:
-		return PHONE_PATH_FIRST;
-	case PATHS_SWITCHED:
-		return event->forced ? PHONE_PATH_SILENT : PHONE_PATH_BETTER;
-	case PATHS_BOTH_ON:
-		return PHONE_PATH_BOTH;
-	case PATHS_BOTH_OFF:
-		return PHONE_PATH_SILENT;
-	case PATHS_ALL_SILENT:
-		return PHONE_PATH_GONE;
-	case PATHS_ALL_BACK:
-		return PHONE_PATH_BACK;
-	default:
-		return 0;
-	}
-}
-
-// The paths that are in use from now on; the few frames of a planned switch that go on both are not
-// worth telling.
-static uint8_t now_on(const struct paths_event *event, uint8_t before)
-{
-	if (event->type == PATHS_ALL_SILENT || event->type == PATHS_ALL_BACK)
-		return before;
-	if (event->type == PATHS_SWITCHED && !event->forced)
-		return (uint8_t)PATHS_MASK(event->to);
-	return (uint8_t)event->mask;
-}
-
-// The paths may not be touched in here: what it means is told by media_changed.
-static void on_event(void *context, const struct paths_event *event)
-{
-	struct talk *talk = context;
-
-	if (event->type == PATHS_PATH_SILENT && event->from < PHONE_LEGS)
-		talk->doubted |= (uint8_t)PATHS_MASK(event->from);
-	if (event->type == PATHS_ALL_SILENT)
-		talk->doubted = PATHS_MASK(PATHS_RELAY) | PATHS_MASK(PATHS_SECOND_RELAY);
-	if (event->type == PATHS_SWITCH_ENDED)
-		talk->info.paths = (uint8_t)event->mask;
-	if (why(event) == 0)
-		return;
-	struct path_news news = {
-		.why = why(event),
-		.before = talk->info.paths,
-		.now = now_on(event, talk->info.paths),
-	};
-	// A switch while frames go on all paths is told when they go on one again.
-	if (news.before == news.now && news.why == PHONE_PATH_SILENT)
-		return;
-	talk->info.paths = news.now;
-	talk->info.switches += news.why == PHONE_PATH_BETTER || news.why == PHONE_PATH_SILENT;
-	if (talk->news_count < PHONE_NEWS_MAX)
-		talk->news[talk->news_count++] = news;
-}
-
-// A relay that was started anew knows nothing of us and says so when it is asked: at once rather
-// than with the next keepalive.
-static void ask_relays(struct talk *talk)
-{
-	uint8_t doubted = talk->doubted;
-
-	// What arrives is the peer's word: it must not have us ask without end.
-	if (doubted == 0 || talk->phone->now.monotonic_ms < talk->ask_from)
-		return;
-	talk->doubted = 0;
-	talk->ask_from = talk->phone->now.monotonic_ms + ASK_PAUSE_MS;
-	for (unsigned i = 0; i < PHONE_LEGS; i++)
-		if ((doubted & PATHS_MASK(i)) != 0 && talk->legs[i].state == LEG_OPEN)
-			endpoint_network_changed(talk->legs[i].relay->core, talk->phone->now);
-}
-
-void media_changed(struct talk *talk)
-{
-	struct path_news news[PHONE_NEWS_MAX];
-	unsigned count = talk->news_count;
-
-	memcpy(news, talk->news, count * sizeof(news[0]));
-	talk->news_count = 0;
-	for (unsigned i = 0; i < count && talk->state == TALK_TALKING; i++)
-		inside_tell(talk->phone, &(struct phone_event){
-						 .type = PHONE_PATH,
-						 .call = talk->id,
-						 .path = {.before = news[i].before,
-							 .now = news[i].now,
-							 .why = news[i].why},
-					 });
-	ask_relays(talk);
 }
 
 // ---- the session's life ----
@@ -352,7 +255,8 @@ void media_session(struct talk *talk)
 	};
 
 	paths_start(&talk->paths, &config,
-		(struct paths_output){.event = on_event, .context = talk}, phone->now.monotonic_ms);
+		(struct paths_output){.event = news_event, .context = talk},
+		phone->now.monotonic_ms);
 	control_start(&talk->control, (struct control_output){
 					      .send = send_control,
 					      .message = on_message,
@@ -381,7 +285,7 @@ void media_usable(struct talk *talk, unsigned path, bool usable, unsigned rtt_ms
 		paths_relay_usable(&talk->paths, path, rtt_ms, now);
 	else
 		paths_unusable(&talk->paths, path, now);
-	media_changed(talk);
+	news_tell(talk);
 }
 
 void media_tick(struct talk *talk)
@@ -398,7 +302,7 @@ void media_tick(struct talk *talk)
 		int result = envelope_rekey(&talk->session);
 		talk->rekey_at = now + (result == 0 ? REKEY_MS : REKEY_AGAIN_MS);
 	}
-	media_changed(talk);
+	news_tell(talk);
 	if (talk->state == TALK_TALKING && inside_due(phone, talk->heard_at + PHONE_LOST_MS))
 		talk_end(talk, PHONE_END_LOST);
 }
@@ -427,5 +331,5 @@ void media_info(const struct talk *talk, struct phone_call_info *out)
 		if (status.rtt_ms != 0)
 			out->path[path].round_trip_ms = status.rtt_ms;
 	}
-	direct_info(talk, out);
+	pairs_info(talk, out);
 }

@@ -11,12 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-static bool transport_equal(const struct endpoint_transport *a, const struct endpoint_transport *b)
-{
-	return a->family == b->family && a->port == b->port &&
-	       memcmp(a->address, b->address, a->family == 4 ? 4 : 16) == 0;
-}
-
 // ---- out of a core ----
 
 static void send_to_relay(void *context, const struct endpoint_transport *destination,
@@ -48,7 +42,7 @@ static void tell(
 static void registered(struct known_relay *relay, const struct endpoint_event *event)
 {
 	struct endpoint_transport before = relay->observed;
-	bool moved = !transport_equal(&before, &event->registered.observed);
+	bool moved = !inside_same_transport(&before, &event->registered.observed);
 
 	relay->registered = true;
 	relay->observed = event->registered.observed;
@@ -122,7 +116,7 @@ static bool same_relay(const struct phone_relay *a, const struct phone_relay *b)
 		return false;
 	for (size_t i = 0; i < a->address_count; i++)
 		for (size_t j = 0; j < b->address_count; j++)
-			if (transport_equal(&a->addresses[i], &b->addresses[j]))
+			if (inside_same_transport(&a->addresses[i], &b->addresses[j]))
 				return true;
 	return false;
 }
@@ -256,7 +250,7 @@ void relays_network_changed(struct phone *phone)
 static bool is_at(const struct known_relay *relay, const struct endpoint_transport *source)
 {
 	for (size_t i = 0; relay->core != NULL && i < relay->is.address_count; i++)
-		if (transport_equal(&relay->is.addresses[i], source))
+		if (inside_same_transport(&relay->is.addresses[i], source))
 			return true;
 	return false;
 }

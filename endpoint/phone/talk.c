@@ -313,7 +313,7 @@ void talk_answered(struct talk *talk)
 	direct_disclose(talk);
 	media_answered(talk);
 	inside_tell(phone, &(struct phone_event){.type = PHONE_ANSWERED, .call = talk->id});
-	media_changed(talk); // which path it takes comes behind
+	news_tell(talk); // which path it takes comes behind
 }
 
 int phone_answer(struct phone *phone, uint64_t call, struct endpoint_time now)
