@@ -298,8 +298,8 @@ int endpoint_decline(struct endpoint *endpoint, uint64_t call, struct endpoint_t
 int endpoint_send(struct endpoint *endpoint, uint64_t call, const void *data, size_t size,
 	struct endpoint_time now);
 // From now on endpoint_send and ENDPOINT_DATA of this call carry bytes as they are, at most
-// ENDPOINT_BARE_MAX of them: sealing them is the caller's task (endpoint/session). Both ends say so,
-// the caller after endpoint_open, the callee before endpoint_accept. -ENOENT: no such call.
+// ENDPOINT_BARE_MAX of them: sealing them is the caller's task (endpoint/session). Both ends say
+// so, the caller after endpoint_open, the callee before endpoint_accept. -ENOENT: no such call.
 int endpoint_call_bare(struct endpoint *endpoint, uint64_t call);
 // Ends a call in any state; the peer is told. No event follows. -ENOENT: no such call.
 int endpoint_close(struct endpoint *endpoint, uint64_t call, struct endpoint_time now);
