@@ -51,7 +51,9 @@ class Voice:
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
             if self.begun:
-                print(f"  {time.monotonic() - self.begun:5.1f} s  {self.who.name:4}  {line.rstrip()}", flush=True)
+                # Two threads write: a line and its end at once.
+                sys.stdout.write(f"  {time.monotonic() - self.begun:5.1f} s  {self.who.name:4}  {line.rstrip()}\n")
+                sys.stdout.flush()
 
     def said(self, words):
         return any(words in line for line in self.lines)
