@@ -19,7 +19,7 @@ import pairs
 
 RELAY_AFTER = 800
 SLACK = 40  # ms: for two processes, a wire program and a relay to be scheduled
-AT_ONCE = 10
+AT_ONCE = 12
 TRIES = 4
 
 # ---- the networks, and what theory says ----

@@ -23,8 +23,7 @@ TEXT = ("it is easy to tell the depth of a well these days a chicken leg is a ra
         "juice of lemons makes fine punch sunday is the best part of the week add the sum to the product of these three a gray mare "
         "walked before the colt read just what the meter says the boss ran the show with a watchful eye")
 AFTER = 2  # seconds of a call after what happens
-SOUND_SLACK = 60  # ms: a gap in the sound is measured so much less sharply
-AT_ONCE, TRIES = 6, 3
+AT_ONCE, TRIES = 6, 4
 CARDS = {}
 LISTENERS = concurrent.futures.ThreadPoolExecutor(2)
 
@@ -259,14 +258,14 @@ def judge(move):
     for end in move.ends:
         end.sound = end.listening.result()
     late, bound = [], move.bound(move.delay)
+    in_sound = bound * 4 / 3 + 60  # where it ends in a hiss or a pause, it is taken for longer
     for name, end in zip(("the caller", "the callee"), move.ends):
         if not end.sound["same"]:
-            move.failure = f"{name} heard something else than what was said: {end.sound}"
-            return
+            late.append(f"{name} heard something else than what was said: {end.sound}")
         if end.gap > bound:
             late.append(f"{name} heard nothing for {end.gap} ms, expected at most {bound:g}")
-        if end.sound["longest_gap_ms"] > bound + SOUND_SLACK:
-            late.append(f"a gap of {end.sound['longest_gap_ms']} ms in what {name} heard, expected at most {bound:g}")
+        elif end.sound["longest_gap_ms"] > in_sound:
+            late.append(f"a gap of {end.sound['longest_gap_ms']} ms in what {name} heard, expected at most {in_sound:g}")
         if move.lost is not None and end.lost > move.lost:
             late.append(f"{name} has lost {end.lost} frames, expected at most {move.lost}")
     move.late_by = "; ".join(late)
