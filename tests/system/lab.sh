@@ -53,6 +53,7 @@ host_answers() {
 	local address
 	for address in $RELAY4 $RELAY6; do
 		lab_in client ping -q -c 2 -i 0.2 -W 2 "$address" >/dev/null || fail "no answer to ping from $address"
+		rm -f "$LAB_DIR/host-$address.log" # the last one's "ready" is not this one's
 		lab_in relay timeout 10 /usr/bin/python3 -c '
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
