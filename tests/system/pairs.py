@@ -170,7 +170,8 @@ class Host:
         """Wi-Fi is gone: no carrier, no address, no route."""
         self.up[index] = False
         interface = self.uplinks[index]["interface"]
-        _in(self.name, "ip", "-batch", "-", text=f"address flush dev {interface}\nlink set {interface} down\n")
+        # In this order: without the address, and on a busy machine for a second still with the route, it would send into nowhere.
+        _in(self.name, "ip", "-batch", "-", text=f"link set {interface} down\naddress flush dev {interface}\n")
 
     def restore(self, index):
         """The same address again."""
